@@ -1,0 +1,105 @@
+"""The journal: every decision of the core in order, bounded, with cursors that survive a reconnect.
+
+A cursor is ``<epoch>.<seq>``: the epoch is new at every start, so a cursor of an earlier life is recognised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from itertools import islice
+
+import msgspec
+
+from core.clock import Clock, timestamp
+from core.protocol import AnyEvent, EventBatch
+
+
+class Journal:
+    """A bounded, sequenced log of events; readers poll it with a cursor and wait for more."""
+
+    def __init__(self, clock: Clock, epoch: str, *, max_events: int, max_bytes: int) -> None:
+        self._clock = clock
+        self._epoch = epoch
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._events: deque[AnyEvent] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
+        self._last = 0
+        self._encoder = msgspec.json.Encoder()
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def epoch(self) -> str:
+        """The name of this life of the core."""
+        return self._epoch
+
+    @property
+    def cursor(self) -> str:
+        """The cursor after the latest event."""
+        return f"{self._epoch}.{self._last}"
+
+    def append(self, event: AnyEvent) -> None:
+        """Give the event its seq and time, keep it, and wake whoever waits. The journal owns it from here on."""
+        self._last += 1
+        msgspec.structs.force_setattr(event, "seq", self._last)
+        msgspec.structs.force_setattr(event, "at", timestamp(self._clock.now()))
+        size = len(self._encoder.encode(event))
+        self._events.append(event)
+        self._sizes.append(size)
+        self._bytes += size
+        while len(self._events) > self._max_events or (self._bytes > self._max_bytes and len(self._events) > 1):
+            self._events.popleft()
+            self._bytes -= self._sizes.popleft()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, set()
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    async def read(self, after: str, *, wait: float, limit: int) -> EventBatch:
+        """Events after the cursor; waits up to `wait` seconds for the first one.
+
+        `gap` says that the cursor is of another epoch, not ours at all, or older than what is kept.
+        """
+        seq = self._seq_of(after)
+        if seq is not None and seq == self._last and wait > 0:
+            await self._wait(wait)
+        if seq is None or seq < self._last - len(self._events):
+            return EventBatch(events=[], cursor=self.cursor, gap=True, now=timestamp(self._clock.now()))
+        events = self._after(seq, limit)
+        reached = events[-1].seq if events else seq
+        return EventBatch(
+            events=events, cursor=f"{self._epoch}.{reached}", gap=False, now=timestamp(self._clock.now())
+        )
+
+    def _after(self, seq: int, limit: int) -> list[AnyEvent]:
+        missing = self._last - seq
+        if missing <= len(self._events) // 2:
+            # a reader that keeps up stands near the end: walk from there, a deque has no cheap middle
+            newest = list(islice(reversed(self._events), missing))
+            newest.reverse()
+            return newest[:limit]
+        start = seq - (self._last - len(self._events))
+        return list(islice(self._events, start, start + limit))
+
+    def _seq_of(self, cursor: str) -> int | None:
+        if not cursor:
+            return self._last - len(self._events)
+        epoch, _, seq = cursor.rpartition(".")
+        if epoch != self._epoch or not seq.isdecimal() or int(seq) > self._last:
+            return None
+        return int(seq)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until an event comes. The waiting is a socket's patience, so it is real time, never scaled."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            async with asyncio.timeout(seconds):
+                await future
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(future)

@@ -1,0 +1,125 @@
+"""The rows of a view: what is true now, one frozen struct a thing, replaced when it changes.
+
+Times are wire timestamps (``2026-04-17T12:00:00Z``), money is whole micro-USD (1 USD = 1,000,000), tokens and
+bytes are counts. A field that is None is not known or does not apply.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Timestamp = str
+"""``YYYY-MM-DDTHH:MM:SS[.mmm]Z``; made and read by `core.clock`."""
+
+Tier = Literal["SIMPLE", "MEDIUM", "COMPLEX", "REASONING"]
+AccessTier = Literal["full", "limited"]
+Health = Literal["healthy", "degraded", "unhealthy"]
+PausedReason = Literal["closed", "paused", "degraded", "unhealthy"]
+TurnKind = Literal["user", "cron", "always_on"]
+CostScope = Literal["session", "user", "project", "model"]
+RunState = Literal["running", "stalled", "aborting", "completed", "failed", "aborted", "interrupted"]
+"""A run that ended is `completed` (exit code 0), `failed`, `aborted` or `interrupted` (cut off by a close)."""
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What travels: immutable, keyword-only, camelCase as JSON."""
+
+
+class Row(Wire, frozen=True, kw_only=True, tag_field="row"):
+    """A thing in the view."""
+
+
+class QueueRow(Row, frozen=True, kw_only=True, tag="queue", gc=False):
+    """One model's queue and seats. Capacities of 0 mean: none by that way (instant), no ceiling (max_active)."""
+
+    model: str
+    name: str
+    tier: Tier
+    waiting: int
+    seated: int
+    draining: int
+    instant_admit_capacity: int
+    max_active: int
+    health: Health
+    paused_reason: PausedReason | None
+    oldest_queued_at: Timestamp | None
+
+
+class SeatRow(Row, frozen=True, kw_only=True, tag="seat", gc=False):
+    """One user's place. `ended` is a seat in its grace. Instance ids are secrets and never in a view."""
+
+    user_id: str
+    model: str
+    access_tier: AccessTier
+    state: Literal["queued", "active", "ended"]
+    queued_at: Timestamp
+    admitted_at: Timestamp | None
+    expires_at: Timestamp | None
+
+
+class SessionRow(Row, frozen=True, kw_only=True, tag="session", gc=False):
+    """One live session of the router. `run_id` is the turn in its slot; `dirty` the reason of its mark."""
+
+    session_key: str
+    generation: int
+    kind: TurnKind
+    project: str | None
+    channel: str
+    run_id: str | None
+    dirty: str | None
+    created_at: Timestamp
+    last_used_at: Timestamp
+
+
+class PinRow(Row, frozen=True, kw_only=True, tag="pin", gc=False):
+    """The model and tier a session stays on. `run` counts equal requests in a row; at `repeat_limit` it escalates."""
+
+    session_key: str
+    model: str
+    tier: Tier
+    explicit: bool
+    escalated: bool
+    strikes: int
+    run: int
+    repeat_limit: int
+    request_count: int
+    last_used_at: Timestamp
+
+
+class CostRow(Row, frozen=True, kw_only=True, tag="cost", gc=False):
+    """What one session, user, project or model has cost so far; `estimated_micros` is the part not reported."""
+
+    scope: CostScope
+    key: str
+    micros: int
+    estimated_micros: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    updated_at: Timestamp
+
+
+class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
+    """One run: where its log stands, who follows it, what it used so far."""
+
+    run_id: str
+    session_key: str
+    user_id: str | None
+    provider: str
+    model: str | None
+    state: RunState
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    exit_code: int | None
+    first_seq: int
+    last_seq: int
+    buffered_bytes: int
+    subscribers: int
+    input_tokens: int
+    output_tokens: int
+    micros: int
+
+
+AnyRow = QueueRow | SeatRow | SessionRow | PinRow | CostRow | RunRow
