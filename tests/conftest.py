@@ -1,0 +1,34 @@
+"""What every test may ask for. An `async def test_…` needs no mark: anyio runs it, on asyncio."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The one event loop that is used; for the session, so that a fixture of any scope may be async."""
+    return "asyncio"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home: no settings, no data, and nothing of the developer's own."""
+    folders = {
+        "HOME": ".",
+        "XDG_CONFIG_HOME": "config",
+        "XDG_DATA_HOME": "data",
+        "XDG_STATE_HOME": "state",
+        "XDG_CACHE_HOME": "cache",
+    }
+    for name, folder in folders.items():
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        monkeypatch.setenv(name, str(path))
+    for name in os.environ:
+        if name.startswith("MAITRED_") and name != "MAITRED_CONFORMANCE":
+            monkeypatch.delenv(name)
+    return tmp_path

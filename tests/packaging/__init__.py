@@ -1,0 +1,1 @@
+"""The built package, and the commands that set it up."""
