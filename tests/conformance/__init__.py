@@ -1,0 +1,1 @@
+"""Cases as data, played against each part of the core on every storage."""
