@@ -1,0 +1,28 @@
+"""What is being produced: runs, their logs, and who follows them (behaviours/runs.md)."""
+
+from __future__ import annotations
+
+from core.runs.answers import Control, Dropped, Published, Swallowed
+from core.runs.log import RunEvent, RunLog
+from core.runs.records import RunRecords
+from core.runs.registry import RunRegistry
+from core.runs.run import Run, RunStatus, exit_code_of, frame, position
+from core.runs.subscription import Lagged, Subscription
+
+__all__ = [
+    "Control",
+    "Dropped",
+    "Lagged",
+    "Published",
+    "Run",
+    "RunEvent",
+    "RunLog",
+    "RunRecords",
+    "RunRegistry",
+    "RunStatus",
+    "Subscription",
+    "Swallowed",
+    "exit_code_of",
+    "frame",
+    "position",
+]

@@ -1,0 +1,88 @@
+"""A run as the registry keeps it: the run, who waits for it, and what will happen to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.clock import Timer, timestamp
+from core.protocol import RunRow
+from core.runs.bell import Bell
+from core.runs.provider_id import ProviderId
+from core.runs.run import Run
+from core.runs.watchdog import Watchdog
+
+
+class Entry:
+    """One kept run. The registry alone holds and changes it."""
+
+    __slots__ = (
+        "_row",
+        "_started_at",
+        "bell",
+        "control",
+        "provider_id",
+        "recorded",
+        "run",
+        "stop",
+        "subscribers",
+        "timer",
+        "watchdog",
+    )
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        stop: Callable[[str], None] | None,
+        recorded: bool,
+        provider_id: ProviderId,
+        watchdog: Watchdog,
+    ) -> None:
+        self.run = run
+        self.stop = stop
+        self.recorded = recorded
+        self.provider_id = provider_id
+        self.watchdog = watchdog
+        self.bell = Bell()
+        self.control = Bell()
+        """Rung when an abort is wanted, and at the end."""
+        self.timer: Timer | None = None
+        """The deadline of an abort; after the end, the one of retention."""
+        self.subscribers = 0
+        self._row: RunRow | None = None
+        self._started_at = timestamp(run.started_at)
+
+    def set_timer(self, timer: Timer | None) -> None:
+        """Replace what the run waits for."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = timer
+
+    def changed(self) -> None:
+        """The row no longer tells the truth."""
+        self._row = None
+
+    @property
+    def row(self) -> RunRow:
+        """The run as a view shows it; the same object until something changes."""
+        if self._row is None:
+            run, log = self.run, self.run.log
+            self._row = RunRow(
+                run_id=run.id,
+                session_key=run.session_key,
+                user_id=run.user_id,
+                provider=run.provider,
+                model=run.model,
+                state=run.state,
+                started_at=self._started_at,
+                ended_at=None if run.ended_at is None else timestamp(run.ended_at),
+                exit_code=run.exit_code,
+                first_seq=log.first,
+                last_seq=log.last,
+                buffered_bytes=log.bytes,
+                subscribers=self.subscribers,
+                input_tokens=run.input_tokens,
+                output_tokens=run.output_tokens,
+                micros=run.micros,
+            )
+        return self._row

@@ -1,0 +1,302 @@
+"""The registry: every run that is running or kept for replay, and who follows it (behaviours/runs.md).
+
+Everything happens in steps of one event loop, so that subscribing, acknowledging, replaying and going live are one
+step, and so are ending a run and telling of it. Whatever ends or expires a run names the run, never its session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, assert_never
+
+from core.clock import Clock
+from core.errors import InvalidArgument, NoActiveRun, RunInProgress, ShuttingDown
+from core.journal import Journal
+from core.runs.answers import Dropped, Published, Swallowed
+from core.runs.entry import Entry
+from core.runs.incoming import Completed, Plain, SessionCreated, check_producer_seq, read_event
+from core.runs.kept import KeptRuns
+from core.runs.log import RunLog
+from core.runs.provider_id import ProviderId
+from core.runs.reading import RunReaders
+from core.runs.records import RunRecords
+from core.runs.run import Run, head_of, terminal_payload
+from core.runs.watchdog import Watchdog
+from core.runs.writes import Writes
+from core.settings import Runs
+
+
+class RunRegistry(RunReaders):
+    """Starts runs, takes their events and ends them; readers follow them by the base's methods."""
+
+    def __init__(
+        self,
+        settings: Runs,
+        *,
+        clock: Clock,
+        journal: Journal,
+        records: RunRecords,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._records = records
+        self._new_id = new_id
+        super().__init__(KeptRuns(clock, journal, max_bytes=settings.total_bytes))
+        self._writes = Writes(partial(self._kept.notice, "error", "run_not_recorded"))
+        self._closed = False
+
+    async def open(self) -> int:
+        """Close as interrupted what the database still calls running; how many that were. Raises StorageFailed."""
+        found = await self._records.interrupt_orphans()
+        if found:
+            self._kept.notice(
+                "warning",
+                "runs_interrupted",
+                f"runs found open from an earlier life and closed as interrupted: {found}",
+            )
+        return found
+
+    async def aclose(self) -> None:
+        """Cut off what is running, as interrupted, and wait until all of it is recorded; then nothing starts here."""
+        self._closed = True
+        for entry in list(self._kept.running.values()):
+            self._end(entry, exit_code=1, interrupted=True)
+        self._kept.stop()
+        await self._writes.settle()
+
+    async def settle(self) -> None:
+        """Until everything told so far is durable, or was reported as failed."""
+        await self._writes.settle()
+
+    def start(
+        self,
+        session_key: str,
+        provider: str,
+        *,
+        user_id: str | None = None,
+        model: str | None = None,
+        stop: Callable[[str], None] | None = None,
+        run_id: str | None = None,
+        recorded: bool = True,
+        provider_session_id: str | None = None,
+    ) -> Run:
+        """Begin a run. `stop` is given for an agent in this process: an abort calls it with the reason.
+
+        With `recorded` False the caller writes start and end to the database itself. `provider_session_id` is what
+        is known already of the provider's name for the session. Raises RunInProgress, InvalidArgument for an empty
+        key or provider or a run id that is taken, ShuttingDown, StorageFailed.
+        """
+        if self._closed:
+            raise ShuttingDown("the core is leaving and starts no runs")
+        for name, value in (("sessionKey", session_key), ("provider", provider)):
+            if not value:
+                raise InvalidArgument(f"{name} must not be empty", path=f"$.{name}")
+        latest = self._kept.latest(session_key)
+        if latest is not None and not latest.run.ended:
+            raise RunInProgress(
+                f"session {session_key!r} has the running run {latest.run.id}; abort it, or wait for its end"
+            )
+        run_id = run_id or self._new_id()
+        if run_id in self._kept:
+            raise InvalidArgument(f"run id {run_id!r} is taken", path="$.runId")
+        run = Run(
+            run_id,
+            session_key,
+            provider,
+            user_id=user_id,
+            model=model,
+            started_at=self._clock.now(),
+            last_event=self._clock.monotonic(),
+            log=RunLog(
+                head_of(run_id, session_key),
+                max_events=self._settings.buffer_events,
+                max_bytes=self._settings.buffer_bytes,
+            ),
+        )
+        entry = Entry(
+            run,
+            stop=stop,
+            recorded=recorded,
+            provider_id=ProviderId(provider_session_id, partial(self._save_provider_id, run)),
+            watchdog=Watchdog(self._clock, run, self._settings.stall_seconds, self._stalled),
+        )
+        self._kept.add(entry)
+        entry.watchdog.start()
+        if recorded:
+            self._writes.add(
+                partial(self._records.started, run), f"run {run_id}: its start could not be recorded"
+            )
+        return run
+
+    def append(self, run: Run, events: list[tuple[bytes, int, int]]) -> None:
+        """Take ready events: (payload, start, stop), see `RunEvent`. What comes after the end is dropped and counted.
+
+        The way of every chunk of an answer: nothing is checked, and subscribers are woken once for the list.
+        """
+        if run.ended_at is not None:
+            run.dropped += len(events)
+            return
+        if not events:
+            return
+        entry = self._kept.entry(run.id)
+        before = run.log.bytes
+        run.log.extend(events)
+        self._heard(entry)
+        self._kept.grew(run, run.log.bytes - before)
+        entry.bell.ring()
+
+    def publish(
+        self, run_id: str, event: dict[str, Any], producer_seq: int | None = None
+    ) -> Published | Swallowed | Dropped:
+        """Take one event of an agent elsewhere. Raises RunNotFound, then InvalidArgument; neither uses a number."""
+        entry = self._kept.entry(run_id)
+        incoming = read_event(event)
+        check_producer_seq(producer_seq)
+        run = entry.run
+        if run.ended or run.is_repeat(producer_seq):
+            run.dropped += run.ended
+            return Dropped(
+                run_id=run_id,
+                session_key=run.session_key,
+                because="ended" if run.ended else "repeat",
+                abort_requested=run.abort_requested,
+            )
+        if producer_seq is not None:
+            run.last_producer_seq = producer_seq
+        match incoming:
+            case SessionCreated(provider_session_id):
+                self._heard(entry)
+                entry.provider_id.hear(provider_session_id)
+                return Swallowed(
+                    run_id=run_id, session_key=run.session_key, abort_requested=run.abort_requested
+                )
+            case Completed(exit_code, aborted, fields):
+                self._end(entry, exit_code=exit_code, aborted=aborted, fields=fields)
+            case Plain(payload):
+                self.append(run, [(payload, 0, 0)])
+            case _:
+                assert_never(incoming)
+        return Published(
+            run_id=run_id,
+            session_key=run.session_key,
+            seq=run.log.last,
+            abort_requested=run.abort_requested,
+        )
+
+    def complete(
+        self, run_id: str, *, exit_code: int = 1, aborted: bool = False, interrupted: bool = False
+    ) -> bool:
+        """End a run; False when it had ended before. An agent that confirms an abort gives 0 and `aborted`.
+
+        `interrupted` is for what a close cuts off. Raises RunNotFound.
+        """
+        entry = self._kept.entry(run_id)
+        if entry.run.ended:
+            return False
+        self._end(entry, exit_code=exit_code, aborted=aborted, interrupted=interrupted)
+        return True
+
+    def abort(self, run_id: str, reason: str = "") -> None:
+        """Stop a run. An agent in this process is told, and has `abort_seconds` to confirm by ending the run; with
+        an agent elsewhere the run ends at once. Asking again while that lasts changes nothing.
+
+        Raises RunNotFound, NoActiveRun.
+        """
+        entry = self._kept.entry(run_id)
+        run = entry.run
+        if run.ended:
+            raise NoActiveRun(f"run {run_id} has ended; there is nothing to stop")
+        if run.abort_requested:
+            return
+        run.abort_reason = reason
+        if entry.stop is None:
+            self._end(entry, exit_code=1, aborted=True)
+            return
+        entry.watchdog.stop()
+        entry.set_timer(self._clock.call_later(self._settings.abort_seconds, partial(self._force, entry)))
+        self._kept.tell(entry, "aborting", reason)
+        entry.control.ring()
+        try:
+            entry.stop(reason)
+        except Exception as error:
+            self._kept.notice(
+                "error", "abort_failed", f"run {run_id}: its agent could not be told to stop: {error!r}"
+            )
+            self._force(entry)
+
+    def used(self, run: Run, *, input_tokens: int, output_tokens: int, micros: int) -> None:
+        """What the run has used so far, in all: tokens, and micro-USD."""
+        run.input_tokens, run.output_tokens, run.micros = input_tokens, output_tokens, micros
+        entry = self._kept.find(run.id)
+        if entry is not None:
+            self._kept.moved(entry)
+
+    async def provider_id(self, session_key: str) -> str | None:
+        """What the provider calls this session, as far as that is durable. Raises StorageFailed."""
+        entry = self._kept.latest(session_key)
+        if entry is not None and entry.provider_id.known is not None:
+            return entry.provider_id.known
+        return await self._records.provider_id(session_key)
+
+    def _heard(self, entry: Entry) -> None:
+        """The run gave a sign of life."""
+        run = entry.run
+        run.last_event = self._clock.monotonic()
+        if run.stalled:
+            run.stalled = False
+            if not run.abort_requested:
+                entry.watchdog.start()
+                self._kept.tell(entry, "revived")
+        self._kept.moved(entry)
+
+    def _stalled(self, run: Run) -> None:
+        run.stalled = True
+        self._kept.tell(self._kept.entry(run.id), "stalled")
+        if self._settings.abort_stalled:
+            self.abort(run.id, "stalled")
+
+    def _force(self, entry: Entry) -> None:
+        """An abort was not answered in time."""
+        if not entry.run.ended:
+            self._end(entry, exit_code=1, aborted=True)
+
+    def _end(
+        self,
+        entry: Entry,
+        *,
+        exit_code: int,
+        aborted: bool = False,
+        interrupted: bool = False,
+        fields: dict[str, object] | None = None,
+    ) -> None:
+        """Give out the one `complete`, tell everybody, and keep the run for a while by its own identity."""
+        run = entry.run
+        entry.watchdog.stop()
+        payload = terminal_payload(
+            run.provider, exit_code=exit_code, aborted=aborted, interrupted=interrupted, fields=fields
+        )
+        before = run.log.bytes
+        run.log.extend([(payload, 0, 0)])
+        run.ended_at = self._clock.now()
+        run.exit_code, run.aborted, run.interrupted, run.stalled = exit_code, aborted, interrupted, False
+        self._kept.grew(run, run.log.bytes - before)
+        self._kept.end(entry)
+        entry.set_timer(
+            self._clock.call_later(self._settings.retention_seconds, partial(self._kept.forget, entry))
+        )
+        entry.provider_id.run_ended()
+        if entry.recorded:
+            self._writes.add(
+                partial(self._records.ended, run), f"run {run.id}: its end could not be recorded"
+            )
+        entry.bell.ring()
+        entry.control.ring()
+
+    def _save_provider_id(self, run: Run, provider_session_id: str, then: Callable[[bool], None]) -> None:
+        self._writes.add(
+            partial(self._records.save_provider_id, run.session_key, provider_session_id),
+            f"run {run.id}: the provider's session id could not be written",
+            then=then,
+        )
