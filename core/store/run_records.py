@@ -1,0 +1,175 @@
+"""The runs and checkpoints tables, and the provider's name for a session: functions of a connection.
+
+Run events are volatile; durable are starts, ends, and every two seconds the text so far. Times are milliseconds
+since 1970. behaviours/runs.md, decisions 7, 12 and 13.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+
+from core.store import sessions as session_rows
+from core.store.message import clean_text
+from core.store.tables import checkpoints, runs, sessions
+
+RecordedStatus = Literal["running", "completed", "aborted", "interrupted"]
+"""How a run stands in the database; one that failed is `completed` with another exit code than 0."""
+
+_INTERRUPTED_EXIT_CODE = 1
+
+
+class RunStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a run when it begins; `epoch` is that of the core it runs in."""
+
+    run_id: str
+    session_key: str
+    user_id: str | None
+    provider: str
+    model: str | None
+    epoch: str
+    started_at: int
+
+
+class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended, and what it used; `estimated` says that nobody reported the usage."""
+
+    run_id: str
+    status: Literal["completed", "aborted", "interrupted"]
+    exit_code: int
+    ended_at: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    micros: int = 0
+    estimated: bool = False
+
+
+class Orphan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that its core left behind, with the text last checkpointed at `at`, if there was any."""
+
+    run_id: str
+    session_key: str
+    user_id: str | None
+    model: str | None
+    started_at: int
+    text: str | None
+    at: int | None
+
+
+_START = insert(runs)
+_END = (
+    update(runs)
+    .where(runs.c.run_id == bindparam("its_run_id"), runs.c.status == "running")
+    .values({name: bindparam(name) for name in RunEnd.__struct_fields__ if name != "run_id"})
+)
+_STATUS = select(runs.c.status).where(runs.c.run_id == bindparam("run_id"))
+_ORPHANS = (
+    select(
+        runs.c.run_id,
+        runs.c.session_key,
+        runs.c.user_id,
+        runs.c.model,
+        runs.c.started_at,
+        checkpoints.c.text,
+        checkpoints.c.at,
+    )
+    .select_from(runs.outerjoin(checkpoints, runs.c.run_id == checkpoints.c.run_id))
+    .where(runs.c.status == "running", runs.c.epoch != bindparam("epoch"))
+    .order_by(runs.c.started_at, runs.c.run_id)
+)
+_CHECKPOINT = text(
+    "INSERT INTO checkpoints (run_id, session_key, text, at) VALUES (:run_id, :session_key, :text, :at) "
+    "ON CONFLICT (run_id) DO UPDATE SET text = excluded.text, at = excluded.at"
+)
+_DROP_CHECKPOINT = delete(checkpoints).where(checkpoints.c.run_id == bindparam("its_run_id"))
+_PROVIDER_ID = select(sessions.c.provider_session_id).where(
+    sessions.c.session_key == bindparam("session_key")
+)
+_SET_PROVIDER_ID = (
+    update(sessions)
+    .where(sessions.c.session_key == bindparam("its_session_key"))
+    .values(provider_session_id=bindparam("provider_session_id"))
+)
+
+
+def start(connection: Connection, run: RunStart) -> None:
+    """Record that a run began."""
+    connection.execute(_START, {**msgspec.structs.asdict(run), "status": "running"})
+
+
+def end(connection: Connection, end: RunEnd) -> bool:
+    """Record how a run ended, and drop its checkpoint; a run ends once, so a later end answers False.
+
+    The text received so far must be a message by then, in the same unit.
+    """
+    values = msgspec.structs.asdict(end)
+    values["its_run_id"] = values.pop("run_id")
+    ended = connection.execute(_END, values).rowcount > 0
+    if ended:
+        drop_checkpoint(connection, end.run_id)
+    return ended
+
+
+def status_of(connection: Connection, run_id: str) -> RecordedStatus | None:
+    """How a run stands; None when it was never recorded."""
+    status: RecordedStatus | None = connection.execute(_STATUS, {"run_id": run_id}).scalar_one_or_none()
+    return status
+
+
+def interrupt_all(connection: Connection, epoch: str, now: int) -> list[Orphan]:
+    """Close what other epochs left running as interrupted, and drop its checkpoints; answers it, oldest first.
+
+    The texts must become messages, marked partial, in the same unit: nothing else remembers them.
+    """
+    orphans = [
+        Orphan(
+            run_id=run_id,
+            session_key=session_key,
+            user_id=user_id,
+            model=model,
+            started_at=started_at,
+            text=so_far,
+            at=at,
+        )
+        for run_id, session_key, user_id, model, started_at, so_far, at in connection.execute(
+            _ORPHANS, {"epoch": epoch}
+        )
+    ]
+    for orphan in orphans:
+        end(
+            connection,
+            RunEnd(
+                run_id=orphan.run_id, status="interrupted", exit_code=_INTERRUPTED_EXIT_CODE, ended_at=now
+            ),
+        )
+    return orphans
+
+
+def checkpoint(connection: Connection, run_id: str, session_key: str, so_far: str, now: int) -> None:
+    """Keep the text of a running answer, in place of what was kept before."""
+    connection.execute(
+        _CHECKPOINT, {"run_id": run_id, "session_key": session_key, "text": clean_text(so_far), "at": now}
+    )
+
+
+def drop_checkpoint(connection: Connection, run_id: str) -> None:
+    """Forget the text kept of a run."""
+    connection.execute(_DROP_CHECKPOINT, {"its_run_id": run_id})
+
+
+def provider_session_id(connection: Connection, session_key: str) -> str | None:
+    """What the provider calls a session; None when it never said."""
+    found: str | None = connection.execute(_PROVIDER_ID, {"session_key": session_key}).scalar_one_or_none()
+    return found
+
+
+def set_provider_session_id(
+    connection: Connection, session_key: str, provider_id: str, stamp: session_rows.Stamp
+) -> None:
+    """Note what the provider calls a session from now on; a session without messages is made."""
+    session_rows.take(connection, session_key, 0, stamp)
+    connection.execute(
+        _SET_PROVIDER_ID, {"its_session_key": session_key, "provider_session_id": clean_text(provider_id)}
+    )
