@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.upstream.fixture"]
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:

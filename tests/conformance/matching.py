@@ -82,8 +82,6 @@ def _match_marker(marker: str, wanted: Any, found: Any, kept: Kept, path: str) -
         return
     _must(found is not _MISSING, {marker: wanted}, found, path)
     match marker:
-        case "$any":
-            pass
         case "$len":
             sized = isinstance(found, list | dict | str)
             _must(sized and _equal(wanted, len(found)), f"{wanted} of them", found, path)
@@ -94,6 +92,8 @@ def _match_marker(marker: str, wanted: Any, found: Any, kept: Kept, path: str) -
         case "$notRef":
             other = _kept(wanted, kept, path)
             _must(not _same(other, found), f"anything but {other!r}", found, path)
+        case _:
+            pass  # $any: being there is enough
 
 
 def _marker(value: Any) -> str | None:
