@@ -18,6 +18,13 @@ def _first(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         # `ascii` keeps words outside ASCII whole; the words come from core.store.words
         connection.execute(text("CREATE VIRTUAL TABLE message_words USING fts5(words, tokenize='ascii')"))
+        for change in ("UPDATE", "DELETE"):
+            connection.execute(
+                text(
+                    f"CREATE TRIGGER audit_keeps_on_{change.lower()} BEFORE {change} ON audit "
+                    "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+                )
+            )
 
 
 STEPS: tuple[Callable[[Connection], None], ...] = (_first,)

@@ -103,7 +103,6 @@ sessions = Table(
     Column("epoch", String, nullable=False),  # of the last write: another one means "resumed"
     Column("next_seq", BigInteger, nullable=False),
     Column("messages", BigInteger, nullable=False),
-    Column("tail_chain", LargeBinary),  # of the newest message, see store/history.py
     Column("provider_session_id", String),
 )
 
@@ -114,14 +113,15 @@ messages = Table(
     Column("session_key", String, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("role", String, nullable=False),
-    Column("content", Text, nullable=False),  # JSON: a string or structured parts
-    Column("extra", Text),  # JSON: tool calls and other fields beside role and content
     Column("at", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),  # of the text, in code points
-    Column("chain", LargeBinary, nullable=False),
+    Column("chain", LargeBinary, nullable=False),  # stands for this message and all before it, see store/message.py
     Column("run_id", String),
     Column("partial", Boolean, nullable=False, default=False),
     Column("audited", Boolean, nullable=False, default=True),  # appended, so it stands in the audit
+    # the long columns come last, so that reading the others does not walk through them
+    Column("content", Text, nullable=False),  # JSON: a string or structured parts
+    Column("extra", Text),  # JSON: tool calls and other fields beside role and content
     UniqueConstraint("session_key", "seq"),
 )
 
@@ -212,6 +212,7 @@ audit = Table(
     Column("target", String, nullable=False),
     Column("second_target", String),  # the other key of a transfer
     Column("at_seq", BigInteger),  # a session's next message number then: its place among the messages
+    Column("second_seq", BigInteger),  # the same for the second target
     Column("outcome", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("detail", Text, nullable=False),  # JSON

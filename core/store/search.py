@@ -1,0 +1,183 @@
+"""Full-text search on SQLite: FTS5 over the words that `core.store.words` makes (behaviours/history.md, decision 7).
+
+Nothing else in the store knows how the index is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Set
+from itertools import islice
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row
+
+from core.clock import timestamp
+from core.protocol import SearchHit
+from core.store import driver
+from core.store.database import Database
+from core.store.message import check_key, check_limit, text_of
+from core.store.words import LONGEST_WORD, index_text, words_of
+
+_BATCH = 200
+_MOST_MATCHED = 500
+_SNIPPET = 160
+_BEFORE_HIT = 60
+
+# Pieces that no word reaches across: white space, ASCII's and the general and CJK punctuation.
+_PIECE = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u206f\u3000-\u3004\u3008-\u3020\uff00-\uff0f]+")
+
+_INDEX = "INSERT INTO message_words (rowid, words) VALUES (?, ?)"
+_FORGET = """
+DELETE FROM message_words
+WHERE rowid IN (SELECT id FROM messages WHERE session_key = ? AND seq > ? AND seq < ?)
+"""
+_COPY = "INSERT INTO message_words (rowid, words) SELECT ?, words FROM message_words WHERE rowid = ?"
+_FIND = """
+SELECT m.session_key, m.seq, m.role, m.at, m.content
+FROM (
+    SELECT message_words.rowid AS id, message_words.rank AS rank, messages.at AS at
+    FROM message_words JOIN messages ON messages.id = message_words.rowid
+    WHERE message_words MATCH ? {within}
+    ORDER BY message_words.rank, messages.at DESC, messages.id DESC
+    LIMIT ?
+) AS best JOIN messages AS m ON m.id = best.id
+ORDER BY best.rank, best.at DESC, best.id DESC
+"""
+_FIND_ANYWHERE = _FIND.format(within="")
+_FIND_WITHIN = _FIND.format(within="AND messages.session_key = ?")
+_NEXT_BATCH = "SELECT id, content FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+_UNINDEX = "DELETE FROM message_words WHERE rowid > ? AND rowid <= ?"
+_UNINDEX_STRAY = (
+    "DELETE FROM message_words WHERE rowid > ? AND rowid NOT IN (SELECT id FROM messages WHERE id > ?)"
+)
+
+
+def index(connection: Connection, message_id: int, words: str) -> None:
+    """Put a new message's words into the index, in the transaction that stores the message."""
+    if words:
+        driver.changed(connection, _INDEX, (message_id, words))
+
+
+def forget(connection: Connection, session_key: str, after: int, before: int) -> None:
+    """Take a session's messages with numbers between the two out of the index; they are still stored."""
+    driver.changed(connection, _FORGET, (session_key, after, before))
+
+
+def copy(connection: Connection, source_id: int, message_id: int) -> None:
+    """Index a new message like an indexed one that has the same content."""
+    driver.changed(connection, _COPY, (message_id, source_id))
+
+
+def find(
+    connection: Connection, query: str, *, limit: int = 20, session_key: str | None = None
+) -> list[SearchHit]:
+    """Messages that hold every word of the query as a whole word: best first, then newest.
+
+    A query without a word, or with one too long to be indexed, finds nothing. Raises InvalidArgument for a limit
+    outside 1 to 1000 or a bad key.
+    """
+    check_limit(limit)
+    if session_key is not None:
+        check_key(session_key)
+    wanted = dict.fromkeys(words_of(query))
+    if not wanted or any(len(word.encode()) > LONGEST_WORD for word in wanted):
+        return []
+    matched = _match(connection, list(wanted), limit, session_key)
+    return [_hit(row, wanted.keys()) for row in matched]
+
+
+class Search:
+    """Search and rebuilding of the index, on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
+        """See `find`."""
+        return await self._database.read(
+            lambda connection: find(connection, query, limit=limit, session_key=session_key)
+        )
+
+    async def reindex(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Index every message anew, in batches between which others write; answers how many.
+
+        `progress` is told (done, of) after every batch. Cancelling the task stops between two batches; each batch
+        is whole or not begun, so search works all the while, and after an interruption.
+        """
+        total, last = await self._database.read(_extent)
+        done, reached = 0, 0
+        while reached < last:
+            count, reached = await self._database.write(_Batch(reached, last))
+            done += count
+            if progress is not None:
+                progress(done, max(done, total))
+        await self._database.write(lambda connection: _sweep(connection, last))
+        return done
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    """The unit of work that indexes the next messages after an id, up to `last`; answers how many, and up to where."""
+
+    after: int
+    last: int
+
+    def __call__(self, connection: Connection) -> tuple[int, int]:
+        batch = driver.rows(connection, _NEXT_BATCH, (self.after, self.last, _BATCH))
+        reached = batch[-1][0] if len(batch) == _BATCH else self.last
+        # whatever stands in the index between two messages is of none, and goes too
+        driver.changed(connection, _UNINDEX, (self.after, reached))
+        for message_id, content in batch:
+            index(connection, message_id, index_text(text_of(msgspec.json.decode(content))))
+        return len(batch), reached
+
+
+def _extent(connection: Connection) -> tuple[int, int]:
+    count, last = connection.exec_driver_sql("SELECT count(*), coalesce(max(id), 0) FROM messages").one()
+    return count, last
+
+
+def _sweep(connection: Connection, last: int) -> None:
+    """Take out what stands in the index after the last message and belongs to none."""
+    driver.changed(connection, _UNINDEX_STRAY, (last, last))
+
+
+def _match(connection: Connection, wanted: list[str], limit: int, session_key: str | None) -> list[Row[Any]]:
+    """The rows of the hits. FTS5 takes quadratic time over very many words: the shortest ones are looked for here."""
+    wanted.sort(key=len, reverse=True)
+    rest = set(wanted[_MOST_MATCHED:])
+    expression = " ".join(f'"{word}"' for word in wanted[:_MOST_MATCHED])
+    shown = -1 if rest else limit
+    if session_key is None:
+        found = connection.exec_driver_sql(_FIND_ANYWHERE, (expression, shown))
+    else:
+        found = connection.exec_driver_sql(_FIND_WITHIN, (expression, session_key, shown))
+    if not rest:
+        return list(found)
+    return list(islice((row for row in found if rest.issubset(index_text(_text(row)).split())), limit))
+
+
+def _text(row: Row[Any]) -> str:
+    return text_of(msgspec.json.decode(row.content))
+
+
+def _hit(row: Row[Any], wanted: Set[str]) -> SearchHit:
+    return SearchHit(
+        session_key=row.session_key,
+        seq=row.seq,
+        role=row.role,
+        timestamp=timestamp(row.at),
+        snippet=snippet_of(_text(row), wanted),
+    )
+
+
+def snippet_of(text: str, wanted: Set[str]) -> str:
+    """About 160 code points of the text around the first of the wanted words, in one line; `…` is what was cut."""
+    hit = next(
+        (piece for piece in _PIECE.finditer(text) if not wanted.isdisjoint(words_of(piece.group()))), None
+    )
+    start = max(0, hit.start() - _BEFORE_HIT) if hit is not None else 0
+    end = start + _SNIPPET
+    line = " ".join(text[start:end].split())
+    return f"{'…' if start else ''}{line}{'…' if end < len(text) else ''}"
