@@ -16,6 +16,7 @@
     │   └── TargetGone           the target died or was reborn since it was looked at
     ├── GateRefused              admission does not let this request pass
     ├── PayloadTooLarge
+    ├── UnsupportedMedia         a body that is not application/json
     ├── SessionUnavailable       the live session could not be built
     ├── ShuttingDown             the core is leaving
     ├── StorageFailed            the database refused; nothing was acknowledged
@@ -164,6 +165,13 @@ class PayloadTooLarge(MaitredError):
 
     code = "payload_too_large"
     http_status = 413
+
+
+class UnsupportedMedia(MaitredError):
+    """A body is not ``application/json``."""
+
+    code = "unsupported_media_type"
+    http_status = 415
 
 
 class SessionUnavailable(MaitredError):

@@ -36,10 +36,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Server(Section, frozen=True, kw_only=True):
-    """Where the core listens, and how long it drains when it leaves."""
+    """Where the core listens, under which names beside its address, and how long it drains when it leaves."""
 
     host: Name = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8484
+    hosts: list[Name] = []
     drain_seconds: Seconds = 30
 
 

@@ -1,4 +1,4 @@
-"""The database: one writer thread with group commit, a few reader threads, an exclusive lock on the folder.
+"""The database: one writer thread with group commit, and a few reader threads.
 
 A *unit* is a function of a connection. `write` answers when the unit is on the disk. While the writer waits for the
 disk the next units gather, and the next transaction takes all of them; each has a SAVEPOINT of its own, so that a
@@ -8,9 +8,6 @@ failing one never takes its neighbours along. Units run in the order in which th
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
-import os
 import queue
 import sqlite3
 import threading
@@ -23,7 +20,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
-from core.errors import FolderInUse, FolderUnusable, MaitredError, StorageFailed
+from core.errors import FolderUnusable, MaitredError, StorageFailed
 from core.store.migrations import migrate
 
 T = TypeVar("T")
@@ -31,49 +28,6 @@ Unit = Callable[[Connection], T]
 
 _GROUP = 512
 _READERS = 4
-
-
-class FolderLock:
-    """The exclusive lock on a data folder; the file says who holds it, for whoever comes second."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "maitred.lock"
-        try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise FolderUnusable(f"{self._path}: cannot be opened ({error.strerror}); make it writable for you") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = self._holder()
-            os.close(self._file)
-            raise FolderInUse(
-                f"{folder}: maitred runs on it already{holder.get('who', '')}; "
-                f"attach to that one: maitred attach {holder.get('url', 'http://127.0.0.1:8484')}"
-            ) from None
-        self.tell(None)
-
-    def tell(self, url: str | None) -> None:
-        """Write down who holds the folder, and where that process listens."""
-        note = json.dumps({"pid": os.getpid(), "url": url}).encode()
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, note, 0)
-
-    def release(self) -> None:
-        """Let the folder go; releasing twice does nothing."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def _holder(self) -> dict[str, str]:
-        try:
-            note = json.loads(os.pread(self._file, 4096, 0))
-            holder = {"who": f" (process {int(note['pid'])})"}
-            if isinstance(note["url"], str):
-                holder["url"] = note["url"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-        return holder
 
 
 class _Write(msgspec.Struct):
