@@ -1,0 +1,129 @@
+"""RemoteCore: the `Core` protocol over HTTP. Raises the same errors as the core itself would."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from core.errors import CoreUnreachable, MaitredError, error_from_code
+from core.protocol import (
+    AnyCommand,
+    AuditPage,
+    EventBatch,
+    HistoryPage,
+    Outcome,
+    Preview,
+    RunBatch,
+    SearchHit,
+    SessionDetail,
+    ViewPart,
+)
+
+_PATIENCE = 10.0
+
+_encode = msgspec.json.Encoder().encode
+_view_part: msgspec.json.Decoder[ViewPart] = msgspec.json.Decoder(ViewPart)
+
+
+class _ErrorDetail(msgspec.Struct, rename="camel"):
+    code: str
+    message: str
+    retry_after_ms: int | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorDetail
+
+
+class RemoteCore:
+    """A core at an address. `token` is an operator's or a viewer's."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._url = url.rstrip("/")
+        self._client = httpx.AsyncClient(
+            base_url=self._url, headers=headers, timeout=_PATIENCE, trust_env=False, follow_redirects=False
+        )
+
+    async def view(self) -> AsyncIterator[ViewPart]:
+        """See `Core.view`; a view that breaks off before its tail raises CoreUnreachable."""
+        try:
+            async with self._client.stream("GET", "/v1/view") as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise self._error(response)
+                rest = b""
+                async for data in response.aiter_bytes():
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        yield _view_part.decode(line)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        except msgspec.DecodeError as error:
+            raise CoreUnreachable(f"{self._url}: does not speak as a maitred does ({error})") from error
+
+    async def events(self, after: str, *, wait: float = 25.0, limit: int = 1000) -> EventBatch:
+        params = {"after": after, "wait": wait, "limit": limit}
+        return await self._get("/v1/events", params, EventBatch, patience=wait)
+
+    async def session(self, session_key: str) -> SessionDetail:
+        return await self._get(f"/v1/sessions/{quote(session_key, safe='')}", {}, SessionDetail)
+
+    async def run_events(self, run_id: str, after: int = 0, *, wait: float = 25.0) -> RunBatch:
+        path = f"/v1/runs/{quote(run_id, safe='')}/events"
+        return await self._get(path, {"after": after, "wait": wait}, RunBatch, patience=wait)
+
+    async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
+        path = f"/v1/sessions/{quote(session_key, safe='')}/messages"
+        return await self._get(path, {"before": before, "limit": limit}, HistoryPage)
+
+    async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
+        params = {"q": query, "limit": limit, "sessionKey": session_key}
+        return await self._get("/v1/search", params, list[SearchHit])
+
+    async def audit(self, *, before: int | None = None, limit: int = 100, target: str | None = None) -> AuditPage:
+        return await self._get("/v1/audit", {"before": before, "limit": limit, "target": target}, AuditPage)
+
+    async def preview(self, command: AnyCommand) -> Preview:
+        return await self._call("POST", "/v1/preview", Preview, content=_encode(command))
+
+    async def execute(self, command: AnyCommand) -> Outcome:
+        return await self._call("POST", "/v1/commands", Outcome, content=_encode(command))
+
+    async def aclose(self) -> None:
+        """Close the connections; the core stays."""
+        await self._client.aclose()
+
+    async def _get(self, path: str, params: dict[str, Any], answer: Any, *, patience: float = 0.0) -> Any:
+        given = {name: value for name, value in params.items() if value is not None}
+        return await self._call("GET", path, answer, params=given, timeout=_PATIENCE + patience)
+
+    async def _call(self, method: str, path: str, answer: Any, **options: Any) -> Any:
+        if "content" in options:
+            options["headers"] = {"Content-Type": "application/json"}
+        try:
+            response = await self._client.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if response.status_code != 200:
+            raise self._error(response)
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except msgspec.DecodeError as error:
+            raise CoreUnreachable(f"{self._url}: does not speak as a maitred does ({error})") from error
+
+    def _unreachable(self, error: httpx.TransportError) -> CoreUnreachable:
+        return CoreUnreachable(
+            f"{self._url}: does not answer ({error or type(error).__name__}); is maitred running there?"
+        )
+
+    def _error(self, response: httpx.Response) -> MaitredError:
+        try:
+            told = msgspec.json.decode(response.content, type=_ErrorBody).error
+        except msgspec.DecodeError:
+            return CoreUnreachable(f"{self._url}: answered {response.status_code}, and not as a maitred does")
+        return error_from_code(told.code, told.message, retry_after_ms=told.retry_after_ms)

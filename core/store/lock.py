@@ -1,0 +1,59 @@
+"""The exclusive lock on a data folder: one process per SQLite database."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from core.errors import FolderInUse, FolderUnusable
+
+
+class FolderLock:
+    """The exclusive lock on a data folder; the file says who holds it, for whoever comes second."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "maitred.lock"
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise FolderUnusable(f"{self._path}: cannot be opened ({error.strerror}); make it writable for you") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = _holder(self._path)
+            os.close(self._file)
+            raise FolderInUse(
+                f"{folder}: maitred runs on it already{holder.get('who', '')}; "
+                f"attach to that one: maitred attach {holder.get('url', 'http://127.0.0.1:8484')}"
+            ) from None
+        self.tell(None)
+
+    def tell(self, url: str | None) -> None:
+        """Write down who holds the folder, and where that process listens."""
+        note = json.dumps({"pid": os.getpid(), "url": url}).encode()
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, note, 0)
+
+    def release(self) -> None:
+        """Let the folder go; releasing twice does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def url_of_holder(folder: Path) -> str | None:
+    """Where the process that holds (or last held) a data folder listens, if it says so."""
+    return _holder(folder / "maitred.lock").get("url")
+
+
+def _holder(path: Path) -> dict[str, str]:
+    try:
+        note = json.loads(path.read_bytes()[:4096])
+        holder = {"who": f" (process {int(note['pid'])})"}
+        if isinstance(note["url"], str):
+            holder["url"] = note["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return holder
