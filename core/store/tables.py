@@ -62,6 +62,7 @@ seats = Table(
 )
 Index("seats_by_queue", seats.c.model, seats.c.status, seats.c.ticket)
 Index("seats_by_expiry", seats.c.expires_at)
+Index("seats_by_address", seats.c.address_hash)
 
 admits = Table(
     "admits",
@@ -74,6 +75,7 @@ admits = Table(
     Column("tenths", Integer, nullable=False),  # session units, in tenths
 )
 Index("admits_by_user", admits.c.user_id, admits.c.admitted_at)
+Index("admits_by_time", admits.c.admitted_at)
 
 bans = Table(
     "bans",

@@ -1,0 +1,100 @@
+"""Tells the journal what changed on the floor, and keeps the rows that a view is made of.
+
+A row is replaced when something happens to it, and only then; a view and the later events always add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from core.admission.changes import (
+    BanLifted,
+    BanSet,
+    Booked,
+    Change,
+    PausesAre,
+    SeatPut,
+    SeatRemoved,
+)
+from core.admission.floor import Floor
+from core.admission.views import Views
+from core.journal import Journal
+from core.protocol import Noticed, QueueChanged, QueueRow, SeatChanged, SeatGone, SeatRow
+
+
+class Herald:
+    """One for each waiting room."""
+
+    def __init__(self, floor: Floor, views: Views, journal: Journal, now: int) -> None:
+        """Start from the floor as it is; what it holds already is no news."""
+        self._floor = floor
+        self._views = views
+        self._journal = journal
+        self._endings_told = now
+        self.seats: dict[str, SeatRow] = {
+            user_id: views.seat_row(seat, now) for user_id, seat in floor.seats.items()
+        }
+        self.queues: dict[str, QueueRow] = {model: views.queue_row(model, now) for model in floor.models()}
+
+    def follow(self, changes: Iterable[Change], now: int) -> None:
+        """Apply acknowledged changes to the floor, and tell each."""
+        models: set[str] = set()
+        for change in changes:
+            models |= self._touched(change)
+            self._floor.apply(change, now)
+            self._tell(change, now)
+        self.tell_queues(models, now)
+
+    def tell_queues(self, models: Iterable[str], now: int) -> None:
+        """Tell the queues whose figures are others than those told last."""
+        for model in models:
+            row = self._views.queue_row(model, now)
+            if row != self.queues.get(model):
+                self.queues[model] = row
+                self._journal.append(QueueChanged(queue=row))
+
+    def tell_time(self, now: int) -> None:
+        """Tell what time alone has changed: seats whose grace began, hours, drained places."""
+        for seat in self._floor.ended_between(self._endings_told, now):
+            row = self._views.seat_row(seat, now)
+            self.seats[seat.user_id] = row
+            self._journal.append(SeatChanged(what="ended", seat=row))
+        self._endings_told = max(self._endings_told, now)
+        self.tell_queues(self._floor.models(), now)
+
+    def trouble(self, code: str, message: str) -> None:
+        """Tell the operator that something went wrong; admission goes on."""
+        self._journal.append(Noticed(level="error", code=code, message=message))
+
+    def _touched(self, change: Change) -> set[str]:
+        """The models whose queue the change may have moved; looked at before it is applied."""
+        match change:
+            case SeatPut(seat=seat):
+                before = self._floor.seats.get(seat.user_id)
+                return {seat.model} if before is None else {seat.model, before.model}
+            case SeatRemoved(model=model):
+                return {model}
+            case BanSet(user_id=user_id) | BanLifted(user_id=user_id):
+                seat_now = self._floor.seats.get(user_id)
+                return set() if seat_now is None else {seat_now.model}
+            case PausesAre():
+                return set(self._floor.models())
+            case Booked():
+                return set()
+            case _:
+                assert_never(change)
+
+    def _tell(self, change: Change, now: int) -> None:
+        match change:
+            case SeatPut(what=what, seat=seat):
+                row = self._views.seat_row(seat, now)
+                self.seats[seat.user_id] = row
+                self._journal.append(SeatChanged(what=what, seat=row))
+            case SeatRemoved(what=removal, user_id=user_id, model=model):
+                if self.seats.pop(user_id, None) is not None:
+                    self._journal.append(SeatGone(what=removal, user_id=user_id, model=model))
+            case Booked() | BanSet() | BanLifted() | PausesAre():
+                return
+            case _:
+                assert_never(change)

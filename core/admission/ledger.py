@@ -1,0 +1,308 @@
+"""Admission's tables as functions of a connection: seats, tickets, admits, bans, pauses.
+
+Each runs inside the caller's unit of work. How many active seats a model has stored stands in a counter of its own,
+moved with every seat that becomes active or goes; so the ceiling costs no counting of seats, and the counter's row
+is what admissions to one model queue up at where several writers share a database.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+
+from core.admission.quota import FULL_UNIT, Admit
+from core.admission.seat import Access, Seat
+from core.protocol import AccessTier
+from core.store.tables import admits, bans, counters, pauses, seats
+
+_TICKETS = "seat_tickets"
+_ACTIVE = "active_seats:"
+
+_BY_USER = seats.c.user_id == bindparam("who")
+_SEAT = select(seats).where(_BY_USER)
+_UPDATE_SEAT = update(seats).where(_BY_USER)
+_DELETE_SEAT = delete(seats).where(_BY_USER)
+_BAN = select(bans.c.user_id).where(bans.c.user_id == bindparam("who"))
+_BUMP = (
+    update(counters)
+    .where(counters.c.name == bindparam("which"))
+    .values(value=counters.c.value + bindparam("by"))
+    .returning(counters.c.value)
+)
+_COUNTER = select(counters.c.value).where(counters.c.name == bindparam("which")).with_for_update()
+_STALE = select(seats.c.model).where(seats.c.expires_at <= bindparam("over"))
+_WAITING = (
+    select(seats)
+    .outerjoin(bans, bans.c.user_id == seats.c.user_id)
+    .where(
+        seats.c.model == bindparam("which"),
+        seats.c.status == "queued",
+        seats.c.ticket > bindparam("after"),
+        bans.c.user_id.is_(None),
+    )
+    .order_by(seats.c.ticket)
+    .limit(bindparam("most"))
+)
+_EXPIRED = (
+    select(seats.c.user_id, seats.c.model)
+    .where(seats.c.expires_at <= bindparam("over"))
+    .limit(bindparam("most"))
+)
+_USED = select(func.coalesce(func.sum(admits.c.tenths), 0)).where(
+    admits.c.user_id == bindparam("who"),
+    admits.c.access_tier == bindparam("tier"),
+    admits.c.admitted_at >= bindparam("since"),
+    admits.c.model.in_(bindparam("models", expanding=True)),
+)
+_ADMITS = (
+    select(admits).where(admits.c.user_id == bindparam("who")).order_by(admits.c.admitted_at, admits.c.id)
+)
+_ADMIT = select(admits).where(admits.c.id == bindparam("entry"))
+_AT_ADDRESS = select(func.count(), func.min(seats.c.expires_at)).where(
+    seats.c.address_hash == bindparam("address"),
+    seats.c.user_id != bindparam("who"),
+    or_(seats.c.expires_at.is_(None), seats.c.expires_at > bindparam("over")),
+)
+_PAUSES = select(pauses.c.model)
+
+_access_decoder = msgspec.json.Decoder(Access)
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything that a waiting room remembers in memory, as the database has it."""
+
+    seats: list[Seat]
+    bans: set[str]
+    pauses: frozenset[str]
+    admits: list[Admit]
+
+
+# --------------------------------------------------------------------------------------------------- seats
+
+
+def seat_of(connection: Connection, user_id: str) -> Seat | None:
+    """A user's seat as it is stored, gone or not."""
+    row = connection.execute(_SEAT, {"who": user_id}).one_or_none()
+    return _seat(row) if row is not None else None
+
+
+def save(connection: Connection, before: Seat | None, after: Seat) -> None:
+    """Store a seat; `before` is what is stored of it now."""
+    if before is None:
+        connection.execute(insert(seats), _columns(after))
+    else:
+        connection.execute(_UPDATE_SEAT, {"who": after.user_id, **_columns(after)})
+    if before is not None and before.status == "active":
+        _bump(connection, _ACTIVE + before.model, -1)
+    if after.status == "active":
+        _bump(connection, _ACTIVE + after.model, 1)
+
+
+def remove(connection: Connection, seat: Seat) -> None:
+    """Delete a stored seat."""
+    connection.execute(_DELETE_SEAT, {"who": seat.user_id})
+    if seat.status == "active":
+        _bump(connection, _ACTIVE + seat.model, -1)
+
+
+def remove_expired(connection: Connection, over: int, most: int) -> list[tuple[str, str]]:
+    """Delete at most `most` seats whose expiry is `over` (ms) or earlier; who they were, and their models."""
+    found = [(row.user_id, row.model) for row in connection.execute(_EXPIRED, {"over": over, "most": most})]
+    if found:
+        connection.execute(delete(seats).where(seats.c.user_id.in_([user_id for user_id, _ in found])))
+        for model, count in Counter(model for _, model in found).items():
+            _bump(connection, _ACTIVE + model, -count)
+    return found
+
+
+def waiting(connection: Connection, model: str, after: int, most: int) -> list[Seat]:
+    """The first `most` of a model's queue behind ticket `after`, the banned left out."""
+    rows = connection.execute(_WAITING, {"which": model, "after": after, "most": most})
+    return [_seat(row) for row in rows]
+
+
+def remove_waiting(
+    connection: Connection,
+    model: str,
+    most: int,
+    *,
+    users: Collection[str] | None = None,
+    unseen_since: int = 0,
+) -> list[str]:
+    """Delete at most `most` queued seats of a model: all, or those of `users` not seen after `unseen_since` (ms)."""
+    which = select(seats.c.user_id).where(seats.c.model == model, seats.c.status == "queued")
+    if users is not None:
+        which = which.where(seats.c.user_id.in_(users), seats.c.seen_at <= unseen_since)
+    found = list(connection.execute(which.limit(most)).scalars())
+    if found:
+        connection.execute(delete(seats).where(seats.c.user_id.in_(found)))
+    return found
+
+
+def remove_banned(connection: Connection, users: Iterable[str]) -> list[Seat]:
+    """Delete the seats of those among `users` who are banned; what they were."""
+    gone = []
+    for user_id in users:
+        seat = seat_of(connection, user_id)
+        if seat is not None and is_banned(connection, user_id):
+            remove(connection, seat)
+            gone.append(seat)
+    return gone
+
+
+def note_seen(connection: Connection, seen: Mapping[str, int]) -> None:
+    """Write down when waiting users were last heard of (ms)."""
+    connection.execute(
+        update(seats).where(_BY_USER, seats.c.seen_at < bindparam("at")).values(seen_at=bindparam("at")),
+        [{"who": user_id, "at": at} for user_id, at in seen.items()],
+    )
+
+
+def occupied(connection: Connection, model: str, over: int) -> int:
+    """How many seats of the model occupy a place: stored as active, and not expired at `over` (ms) or earlier.
+
+    Holds the model's counter until the unit is over, so that nobody else admits to it meanwhile.
+    """
+    stored = connection.execute(_COUNTER, {"which": _ACTIVE + model}).scalar_one_or_none() or 0
+    if not stored:
+        return 0
+    stale = connection.execute(_STALE, {"over": over}).scalars()
+    return int(stored) - sum(1 for each in stale if each == model)
+
+
+def at_address(connection: Connection, address: str, user_id: str, over: int) -> tuple[int, int | None]:
+    """How many seats of others come from that address, and when (ms) the first of them expires, if any does."""
+    parameters = {"address": address, "who": user_id, "over": over}
+    count, first = connection.execute(_AT_ADDRESS, parameters).one()
+    return int(count), first
+
+
+def draw_ticket(connection: Connection) -> int:
+    """The next ticket; never the same twice."""
+    return _bump(connection, _TICKETS, 1)
+
+
+# -------------------------------------------------------------------------------------------------- admits
+
+
+def log_admit(connection: Connection, seat: Seat, now: int) -> Admit:
+    """Write an admission into the log, at the full unit."""
+    values = {
+        "user_id": seat.user_id,
+        "model": seat.model,
+        "access_tier": seat.access_tier,
+        "admitted_at": now,
+        "tenths": FULL_UNIT,
+    }
+    entry = connection.execute(insert(admits).returning(admits.c.id), values).scalar_one()
+    return Admit(id=entry, **values)  # type: ignore[arg-type]  # the same names, just written
+
+
+def charge(connection: Connection, entry: int, tenths: int) -> Admit | None:
+    """Lower the units of one admission; the entry as it is then, None when there is none."""
+    row = connection.execute(_ADMIT, {"entry": entry}).one_or_none()
+    if row is None:
+        return None
+    admit = _admit(row)
+    if tenths >= admit.tenths:
+        return admit
+    connection.execute(update(admits).where(admits.c.id == entry).values(tenths=tenths))
+    return msgspec.structs.replace(admit, tenths=tenths)
+
+
+def used(connection: Connection, user_id: str, tier: AccessTier, models: Sequence[str], since: int) -> int:
+    """The tenths that a user's admissions to these models, in that access tier, cost since then (ms)."""
+    parameters = {"who": user_id, "tier": tier, "models": list(models), "since": since}
+    return int(connection.execute(_USED, parameters).scalar_one())
+
+
+def admits_of(connection: Connection, user_id: str) -> list[Admit]:
+    """A user's admissions, the oldest first."""
+    return [_admit(row) for row in connection.execute(_ADMITS, {"who": user_id})]
+
+
+# ----------------------------------------------------------------------------------------- bans and pauses
+
+
+def is_banned(connection: Connection, user_id: str) -> bool:
+    """Whether the user is banned."""
+    return connection.execute(_BAN, {"who": user_id}).one_or_none() is not None
+
+
+def ban(connection: Connection, user_id: str, *, at: int, actor: str, reason: str) -> bool:
+    """Ban a user; False for one who is banned already, which then stays as it was."""
+    if is_banned(connection, user_id):
+        return False
+    connection.execute(insert(bans), {"user_id": user_id, "at": at, "actor": actor, "reason": reason})
+    return True
+
+
+def unban(connection: Connection, user_id: str) -> bool:
+    """Lift a ban; False when there is none."""
+    return connection.execute(delete(bans).where(bans.c.user_id == user_id)).rowcount > 0
+
+
+def paused(connection: Connection) -> frozenset[str]:
+    """The paused models; the empty name stands for all."""
+    return frozenset(connection.execute(_PAUSES).scalars())
+
+
+def pause(connection: Connection, model: str, *, at: int, actor: str) -> None:
+    """Pause a model, or (the empty name) all."""
+    if model not in paused(connection):
+        connection.execute(insert(pauses), {"model": model, "at": at, "actor": actor})
+
+
+def resume(connection: Connection, model: str) -> None:
+    """Lift a model's pause, or (the empty name) every pause."""
+    connection.execute(delete(pauses).where(pauses.c.model == model) if model else delete(pauses))
+
+
+# ------------------------------------------------------------------------------------------------- opening
+
+
+def load(connection: Connection, since: int) -> Snapshot:
+    """Everything at the start, with the admits since then (ms); counts the active seats anew."""
+    stored = [_seat(row) for row in connection.execute(select(seats))]
+    connection.execute(delete(counters).where(counters.c.name.startswith(_ACTIVE, autoescape=True)))
+    active = Counter(seat.model for seat in stored if seat.status == "active")
+    for model, count in active.items():
+        _bump(connection, _ACTIVE + model, count)
+    return Snapshot(
+        seats=stored,
+        bans=set(connection.execute(select(bans.c.user_id)).scalars()),
+        pauses=paused(connection),
+        admits=[
+            _admit(row) for row in connection.execute(select(admits).where(admits.c.admitted_at >= since))
+        ],
+    )
+
+
+def _bump(connection: Connection, name: str, by: int) -> int:
+    value = connection.execute(_BUMP, {"which": name, "by": by}).scalar_one_or_none()
+    if value is None:
+        connection.execute(insert(counters), {"name": name, "value": by})
+        return by
+    return int(value)
+
+
+def _columns(seat: Seat) -> dict[str, Any]:
+    columns = msgspec.structs.asdict(seat)
+    columns["access"] = msgspec.json.encode(seat.access).decode() if seat.access else None
+    columns["address_hash"] = seat.access.address_hash if seat.access else None
+    return columns
+
+
+def _seat(row: Row[Any]) -> Seat:
+    columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    del columns["address_hash"]
+    columns["access"] = _access_decoder.decode(columns["access"]) if columns["access"] else None
+    return Seat(**columns)
+
+
+def _admit(row: Row[Any]) -> Admit:
+    return Admit(**row._mapping)  # noqa: SLF001

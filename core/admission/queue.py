@@ -1,0 +1,170 @@
+"""The order of the queues, in memory. No I/O.
+
+Tickets are drawn from the database at joining and decide alone; the banned keep theirs but are skipped in positions
+and depths (behaviours/admission.md, decisions 14 and 16). A position costs O(log n).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from sortedcontainers import SortedDict
+
+from core.protocol import Health, PausedReason
+
+
+class Line:
+    """Who waits for one model."""
+
+    def __init__(self) -> None:
+        self._waiting: SortedDict[int, str] = SortedDict()
+        self._banned: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        """How many wait, the banned left out."""
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[str]:
+        """The waiting users from the head on, the banned left out."""
+        return iter(self._waiting.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody holds a ticket, not even somebody banned."""
+        return not self._waiting and not self._banned
+
+    @property
+    def head(self) -> str | None:
+        """The first who is not banned."""
+        return self._waiting.peekitem(0)[1] if self._waiting else None
+
+    def join(self, ticket: int, user_id: str, *, banned: bool) -> None:
+        """Take the place of that ticket."""
+        if banned:
+            self._banned[ticket] = user_id
+        else:
+            self._waiting[ticket] = user_id
+
+    def leave(self, ticket: int) -> None:
+        """Give the place up; leaving twice does nothing."""
+        self._waiting.pop(ticket, None)
+        self._banned.pop(ticket, None)
+
+    def position(self, ticket: int) -> int:
+        """How many wait up to and including that ticket; never below 1."""
+        return max(1, self._waiting.bisect_right(ticket))
+
+
+class Lines:
+    """The queue of every model that somebody waits for."""
+
+    def __init__(self) -> None:
+        self._by_model: dict[str, Line] = {}
+
+    def join(self, model: str, ticket: int, user_id: str, *, banned: bool) -> None:
+        """Put somebody into a model's queue."""
+        self._by_model.setdefault(model, Line()).join(ticket, user_id, banned=banned)
+
+    def leave(self, model: str, ticket: int) -> None:
+        """Take somebody out of a model's queue."""
+        line = self._by_model.get(model)
+        if line is not None:
+            line.leave(ticket)
+            if line.empty:
+                del self._by_model[model]
+
+    def position(self, model: str, ticket: int) -> int:
+        """The 1-based place of a ticket in its model's queue."""
+        line = self._by_model.get(model)
+        return line.position(ticket) if line is not None else 1
+
+    def depth(self, model: str) -> int:
+        """How many wait for the model, the banned left out."""
+        line = self._by_model.get(model)
+        return len(line) if line is not None else 0
+
+    def depths(self) -> dict[str, int]:
+        """Model → how many wait; models that nobody waits for are left out."""
+        return {model: len(line) for model, line in self._by_model.items() if len(line)}
+
+    def head(self, model: str) -> str | None:
+        """The first in a model's queue who is not banned."""
+        line = self._by_model.get(model)
+        return line.head if line is not None else None
+
+    def models(self) -> list[str]:
+        """The models with a queue, even one of banned people only."""
+        return list(self._by_model)
+
+
+def estimated_wait(position: int, admits_per_tick: int, tick: int) -> int:
+    """How long (ms) somebody at `position` will probably wait: whole ticks of `tick` ms (decision 14)."""
+    return (position - 1) // admits_per_tick * tick
+
+
+class Attendance:
+    """When each waiting user was last heard of, oldest first (decision 19). Times in ms.
+
+    `written` is what the database knows of it; it is brought up to date at most once per `abandon` / 4.
+    """
+
+    def __init__(self, abandon: int) -> None:
+        self._abandon = abandon
+        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._written: dict[str, int] = {}
+        self._polled: dict[str, int] = {}
+
+    def arrive(self, user_id: str, now: int) -> None:
+        """Somebody queues, or asks again; the database knows."""
+        if self._abandon:
+            self._see(user_id, now)
+            self._written[user_id] = now
+            self._polled.pop(user_id, None)
+
+    def poll(self, user_id: str, now: int) -> None:
+        """Somebody who is queued was heard of, in memory only."""
+        if user_id in self._seen:
+            self._see(user_id, now)
+            if now - self._written[user_id] >= self._abandon / 4:
+                self._polled[user_id] = now
+
+    def leave(self, user_id: str) -> None:
+        """Somebody waits no more."""
+        self._seen.pop(user_id, None)
+        self._written.pop(user_id, None)
+        self._polled.pop(user_id, None)
+
+    def absent(self, now: int) -> list[str]:
+        """Those not heard of for `abandon` or longer."""
+        missing = []
+        for user_id, seen in self._seen.items():
+            if now - seen < self._abandon:
+                break
+            missing.append(user_id)
+        return missing
+
+    def take_polled(self) -> dict[str, int]:
+        """User → when they were heard of, for those whose note in the database is due; each is given out once."""
+        polled, self._polled = self._polled, {}
+        self._written.update(polled)
+        return polled
+
+    def _see(self, user_id: str, now: int) -> None:
+        self._seen[user_id] = now
+        self._seen.move_to_end(user_id)
+
+
+_HEALTH_HOLDS: dict[Health, PausedReason] = {"degraded": "degraded", "unhealthy": "unhealthy"}
+
+
+def holds(*, is_open: bool, paused: bool, health: Health) -> list[PausedReason]:
+    """What holds a model's queue now, the mildest first (decision 13); nobody is admitted while anything does."""
+    found: list[PausedReason] = []
+    if not is_open:
+        found.append("closed")
+    if paused:
+        found.append("paused")
+    if health in _HEALTH_HOLDS:
+        found.append(_HEALTH_HOLDS[health])
+    return found
