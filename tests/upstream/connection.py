@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         method = self._parser.get_method().decode()
         path, _, query = self._path.decode("latin-1").partition("?")
         if path == "/_seen":
-            self._show(int(parse_qs(query).get("after", ["0"])[0]))
+            self._show(int(parse_qs(query).get("last", ["0"])[0]))
             return
         seen = self._record.begin(
             method=method, path=path, headers=self._headers, body=_decode(self._body), at=time.monotonic()
@@ -107,8 +107,9 @@ class Connection(asyncio.Protocol):
 
     # how it answers
 
-    def _show(self, after: int) -> None:
-        body = msgspec.json.encode([seen for seen in self._record.all() if seen.id > after])
+    def _show(self, last: int) -> None:
+        """The record over HTTP: ``/_seen``, or only the ``?last=N`` requests."""
+        body = msgspec.json.encode(self._record.all()[-last:])
         headers = {"content-type": _JSON, "content-length": str(len(body))}
         self._transport.write(_head(200, headers) + body)
 
