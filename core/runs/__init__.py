@@ -7,6 +7,7 @@ from core.runs.log import RunEvent, RunLog
 from core.runs.records import RunRecords
 from core.runs.registry import RunRegistry
 from core.runs.run import Run, RunStatus, exit_code_of, frame, position
+from core.runs.stored import StoredRuns
 from core.runs.subscription import Lagged, Subscription
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "RunRecords",
     "RunRegistry",
     "RunStatus",
+    "StoredRuns",
     "Subscription",
     "Swallowed",
     "exit_code_of",

@@ -6,7 +6,7 @@ step, and so are ending a run and telling of it. Whatever ends or expires a run 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, assert_never
 
@@ -130,7 +130,7 @@ class RunRegistry(RunReaders):
             )
         return run
 
-    def append(self, run: Run, events: list[tuple[bytes, int, int]]) -> None:
+    def append(self, run: Run, events: Sequence[tuple[bytes, int, int]]) -> None:
         """Take ready events: (payload, start, stop), see `RunEvent`. What comes after the end is dropped and counted.
 
         The way of every chunk of an answer: nothing is checked, and subscribers are woken once for the list.

@@ -68,7 +68,11 @@ class Subscription:
             if self.run.ended:
                 self.close()
                 break
-            await self._wait()
+            self._waiting = waiting = self._bell.enlist()
+            try:
+                await waiting
+            finally:
+                self._bell.forget(waiting)
         return []
 
     def close(self) -> None:
@@ -78,10 +82,3 @@ class Subscription:
             if self._waiting is not None and not self._waiting.done():
                 self._waiting.set_result(None)
             self._on_close(self)
-
-    async def _wait(self) -> None:
-        self._waiting = self._bell.enlist()
-        try:
-            await self._waiting
-        finally:
-            self._bell.forget(self._waiting)

@@ -1,0 +1,193 @@
+"""How sessions leave: dropped when idle, evicted, closed, or all at once (behaviours/router.md, 7, 8, 12, 16).
+
+While a session leaves, its key is held: whoever asks for a session waits, so that there are never two for a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from typing import Generic
+
+from core.clock import Clock
+from core.router.build import Builder
+from core.router.deadline import Deadline
+from core.router.reports import Reports
+from core.router.session import EvictionReason, Live, S
+from core.router.shelf import Shelf
+from core.router.slot import Slots, Turn
+
+
+class Leaving:
+    """A key whose session is on its way out. `guarded`: no turn may begin meanwhile."""
+
+    __slots__ = ("guarded", "task")
+
+    def __init__(self, task: asyncio.Task[None], *, guarded: bool) -> None:
+        self.task = task
+        self.guarded = guarded
+
+
+class Departures(Generic[S]):
+    """The sessions on their way out. Each wait for somebody else's code is bounded by `seconds`."""
+
+    def __init__(
+        self, clock: Clock, seconds: float, shelf: Shelf[S], slots: Slots, reports: Reports[S]
+    ) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._shelf = shelf
+        self._slots = slots
+        self._reports = reports
+        self._leaving: dict[str, Leaving] = {}
+        self._apart: set[asyncio.Task[None]] = set()
+
+    def of(self, session_key: str) -> asyncio.Task[None] | None:
+        """What to wait for before the key is free."""
+        leaving = self._leaving.get(session_key)
+        return None if leaving is None else leaving.task
+
+    def guards(self, session_key: str) -> bool:
+        """Whether no turn may begin for the key just now."""
+        leaving = self._leaving.get(session_key)
+        return leaving is not None and leaving.guarded
+
+    def drop(self, live: Live[S], reason: EvictionReason) -> None:
+        """Take an idle session off the shelf now, and dispose it in the background."""
+        snapshot = self._reports.row(live)
+        self._shelf.remove(live)
+        _ = self._begin(live.key, partial(self.dispose, live.key, live.session), guarded=False)
+        self._reports.evicted(snapshot, reason)
+
+    def dispose_apart(self, session_key: str, session: S) -> None:
+        """Dispose a session that was replaced; its key goes on."""
+        task = asyncio.create_task(self.dispose(session_key, session), name=f"dispose {session_key}")
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
+
+    def evict(self, live: Live[S]) -> asyncio.Task[None]:
+        """Dispose a session that has no turn, then tell of it."""
+        self._shelf.hold(live)
+        return self._begin(live.key, partial(self._retire, live, "operator"), guarded=True)
+
+    def close(self, session_key: str, builder: Builder[S]) -> asyncio.Task[None]:
+        """Abort, wait until the turn has unwound, dispose, tell, free the slot."""
+        live = self._shelf.get(session_key)
+        if live is not None:
+            self._shelf.hold(live)
+        return self._begin(session_key, partial(self._close, session_key, live, builder), guarded=True)
+
+    async def close_all(self, builder: Builder[S]) -> None:
+        """Abort and drain every turn, dispose every session, and tell of each in created order."""
+        deadline = Deadline(self._clock, self._seconds)
+        builds = [builder.catch(build) for build in builder.all()]
+        leaving = [entry.task for entry in self._leaving.values()]
+        turns = [turn for turn in self._slots.all() if turn.session_key not in self._leaving]
+        await self._unwind(turns, "shutdown", deadline)
+        await self._finish(builds, deadline)
+        # a close that is under way has a deadline of its own
+        await self._settled(leaving)
+        staying = list(self._shelf.all())
+        await asyncio.gather(*(self.dispose(live.key, live.session) for live in staying))
+        for live in staying:
+            self._retired(live, "shutdown")
+        for turn in self._slots.all():
+            self._slots.free(turn)
+        await self._settled(self._apart)
+
+    async def abort(self, turn: Turn, reason: str) -> None:
+        """Tell a turn to stop, and its session if it has one by now; a turn is told once."""
+        if turn.stopping:
+            return
+        turn.stopping = True
+        key = turn.session_key
+        try:
+            if turn.stop is not None:
+                turn.stop(reason)
+        except Exception as error:
+            self._reports.failed("abort_failed", f"the turn of {key!r} could not be told to stop: {error!r}")
+        live = self._shelf.get(key)
+        if live is None or self._slots.get(key) is not turn:
+            return
+        try:
+            await live.session.abort(reason)
+        except Exception as error:
+            self._reports.failed("abort_failed", f"session {key!r} could not be told to stop: {error!r}")
+
+    async def dispose(self, session_key: str, session: S) -> None:
+        """Let a session give back what it holds; one that fails, or takes too long, is reported."""
+        task = asyncio.ensure_future(session.dispose())
+        try:
+            done = await Deadline(self._clock, self._seconds).wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            problem = f"took more than {self._seconds:g} s"
+        elif task.cancelled() or task.exception() is None:
+            return
+        else:
+            problem = repr(task.exception())
+        self._reports.failed("dispose_failed", f"session {session_key!r} could not be disposed: {problem}")
+
+    async def _close(self, session_key: str, live: Live[S] | None, builder: Builder[S]) -> None:
+        deadline = Deadline(self._clock, self._seconds)
+        build = builder.of(session_key)
+        builds = [] if build is None else [builder.catch(build)]
+        turn = self._slots.get(session_key)
+        await self._unwind([] if turn is None else [turn], "closed", deadline)
+        await self._finish(builds, deadline)
+        if live is not None:
+            await self._retire(live, "closed")
+        if turn is not None and self._slots.get(session_key) is turn:
+            self._slots.free(turn)
+
+    async def _unwind(self, turns: list[Turn], reason: str, deadline: Deadline) -> None:
+        """Stop turns and wait until they have unwound, or the deadline."""
+        loop = asyncio.get_running_loop()
+        ends: list[asyncio.Future[None]] = []
+        for turn in turns:
+            end = loop.create_future()
+            turn.on_end.append(partial(_wake, end))
+            ends.append(end)
+        await self._finish([asyncio.create_task(self.abort(turn, reason)) for turn in turns], deadline)
+        await deadline.wait(ends)
+
+    async def _finish(self, tasks: list[asyncio.Task[None]], deadline: Deadline) -> None:
+        """Wait for tasks until the deadline, then cancel what is left."""
+        if not await deadline.wait(tasks):
+            for task in tasks:
+                task.cancel()
+
+    async def _settled(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        if tasks:
+            await asyncio.wait(list(tasks))
+
+    async def _retire(self, live: Live[S], reason: EvictionReason) -> None:
+        await self.dispose(live.key, live.session)
+        self._retired(live, reason)
+
+    def _retired(self, live: Live[S], reason: EvictionReason) -> None:
+        snapshot = self._reports.row(live)
+        self._shelf.remove(live)
+        self._reports.evicted(snapshot, reason)
+
+    def _begin(
+        self, session_key: str, work: Callable[[], Awaitable[None]], *, guarded: bool
+    ) -> asyncio.Task[None]:
+        async def leave() -> None:
+            try:
+                await work()
+            finally:
+                del self._leaving[session_key]
+
+        task = asyncio.create_task(leave(), name=f"leave {session_key}")
+        self._leaving[session_key] = Leaving(task, guarded=guarded)
+        return task
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
