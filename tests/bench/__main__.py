@@ -19,7 +19,7 @@ def benches() -> dict[str, ModuleType]:
     """Every module of the folder that has a ``main``, by name."""
     found = {}
     for info in pkgutil.iter_modules(tests.bench.__path__):
-        if not info.name.startswith("_"):
+        if not info.name.startswith(("_", "test_")):
             module = importlib.import_module(f"tests.bench.{info.name}")
             if callable(getattr(module, "main", None)):
                 found[info.name] = module
