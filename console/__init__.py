@@ -1,0 +1,1 @@
+"""The console: what a core does, live in a terminal, where an operator acts with one key."""

@@ -1,0 +1,125 @@
+"""The console's hands: the one way from a key to a core's `execute`, and every reason to refuse it.
+
+Read-only is decided here and not in the screens; a screen that forgot to ask still reaches no core. Nothing is
+changed on the screen by an act: that is left to the event that comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from uuid import uuid4
+
+from console.actions import Action
+from console.feed import Feed
+from core.errors import CoreUnreachable, Forbidden, InternalError, MaitredError
+from core.protocol import AnyCommand, ClearDirty, Done, MarkDirty, Outcome, Preview, Refused
+
+log = logging.getLogger(__name__)
+
+REASON = "from the console"
+_PATIENCE_SECONDS = 60.0
+"""A close may have to wait until a turn has unwound."""
+
+
+class Acting:
+    """Carries out commands on the core that a feed follows, unless something speaks against it."""
+
+    def __init__(
+        self, feed: Feed, *, read_only: bool = False, new_id: Callable[[], str] | None = None
+    ) -> None:
+        self.read_only = read_only
+        self.armed = not read_only
+        self._feed = feed
+        self._new_id = new_id or (lambda: str(uuid4()))
+        self._undo: ClearDirty | None = None
+
+    def new_id(self) -> str:
+        """A new command id."""
+        return self._new_id()
+
+    def toggle(self) -> str:
+        """Arm or disarm acting; the sentence says what is so now. A read-only console stays read-only."""
+        if self.read_only:
+            return "read-only: this console was started so; start it without --read-only to act"
+        self.armed = not self.armed
+        return "armed: uppercase keys act" if self.armed else "disarmed: nothing can be changed; ! arms again"
+
+    def refusal(self, action: Action | None = None) -> str | None:
+        """Why nothing can be changed now, or by this action; None when it can."""
+        if action is not None and not action.acts:
+            return None
+        if self.read_only:
+            return "read-only: this console only looks"
+        if not self.armed:
+            return "disarmed: press ! to let keys act"
+        if self._feed.link != "live" or self._feed.core is None:
+            return f"not sent: the link to the core is not there ({self._feed.trouble or self._feed.link})"
+        return None
+
+    @property
+    def undo(self) -> ClearDirty | None:
+        """The command that takes the last mark of one session back; its id is a new one each time."""
+        if self._undo is None:
+            return None
+        return ClearDirty(
+            command_id=self.new_id(),
+            reason=REASON,
+            session_key=self._undo.session_key,
+            generation=self._undo.generation,
+        )
+
+    async def perform(self, command: AnyCommand) -> Outcome:
+        """Have the core carry it out. Whatever goes wrong on the way is told as a refusal."""
+        refusal = self.refusal()
+        core = self._feed.core
+        if refusal is not None or core is None:
+            return Refused(
+                command_id=command.command_id, code=Forbidden.code, message=refusal or "not connected"
+            )
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                outcome = await core.execute(command)
+        except MaitredError as error:
+            return Refused(command_id=command.command_id, code=error.code, message=error.message)
+        except TimeoutError:
+            text = "no answer in time: it may still be carried out; the journal will show it"
+            return Refused(command_id=command.command_id, code=CoreUnreachable.code, message=text)
+        except Exception as error:
+            log.exception("a command failed")
+            text = f"{type(error).__name__}: {error}"
+            return Refused(command_id=command.command_id, code=InternalError.code, message=text)
+        if isinstance(outcome, Done):
+            self._remember(command)
+        return outcome
+
+    async def preview(self, command: AnyCommand) -> Preview | Refused:
+        """What the command would hit and lose; refused for the same reasons as the command itself."""
+        refusal = self.refusal()
+        core = self._feed.core
+        if refusal is not None or core is None:
+            return Refused(
+                command_id=command.command_id, code=Forbidden.code, message=refusal or "not connected"
+            )
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await core.preview(command)
+        except MaitredError as error:
+            return Refused(command_id=command.command_id, code=error.code, message=error.message)
+        except TimeoutError:
+            text = "the core did not say in time what would be lost; nothing was done"
+            return Refused(command_id=command.command_id, code=CoreUnreachable.code, message=text)
+        except Exception as error:
+            log.exception("a preview failed")
+            text = f"{type(error).__name__}: {error}"
+            return Refused(command_id=command.command_id, code=InternalError.code, message=text)
+
+    def _remember(self, command: AnyCommand) -> None:
+        match command:
+            case MarkDirty(session_key=str(key)):
+                self._undo = ClearDirty(command_id="", session_key=key, generation=command.generation)
+            case ClearDirty():
+                self._undo = None
+            case _:
+                pass

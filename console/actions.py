@@ -1,0 +1,218 @@
+"""The table of actions: everything a key can do, once.
+
+Bindings, the footer, the help, read-only mode, the settings' ``[keys]`` and the README's table of keys are all made
+from `ACTIONS`. A lowercase key never changes anything in a core; what acts is uppercase (or ``!``, which arms and
+disarms acting), and is gone in read-only mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from core.protocol import (
+    AbortRun,
+    AnyCommand,
+    ClearDirty,
+    CloseSession,
+    EvictSession,
+    MarkDirty,
+)
+
+Scope = Literal["everywhere", "panes", "session"]
+"""Where an action is offered: in the panes and in a session alike, or in one of the two."""
+
+Danger = Literal["none", "reversible", "loses work", "menu"]
+"""`none` changes no core. A reversible act is carried out at once; one that loses work asks first, with Cancel
+focused; a menu asks which, and what hits many asks for their number to be typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the cursor is on, as far as commands can aim at it; None where there is no such thing."""
+
+    label: str
+    session_key: str | None = None
+    generation: int | None = None
+    run_id: str | None = None
+    run_ended: bool = False
+    project: str | None = None
+    dirty: bool = False
+    what: Literal["session", "project", "all"] = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """There is no such command for this target; `why` says so and what to do instead."""
+
+    why: str
+
+
+Made = AnyCommand | Impossible
+Maker = Callable[[Target, str, str], Made]
+"""Makes the command from a target, a new command id and the operator's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row of the table. `key` is the default; `makes` is given exactly where a core is changed."""
+
+    id: str
+    key: str
+    label: str
+    scope: Scope
+    help: str
+    danger: Danger = "none"
+    makes: Maker | None = None
+    group: str = "Look"
+    footer: int = 0
+    """How early it is shown in the footer: 1 first, 0 never."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes something in a core."""
+        return self.danger != "none"
+
+
+def abort(target: Target, command_id: str, reason: str) -> Made:
+    """Stop the run under the cursor."""
+    if target.run_id is None:
+        return Impossible("no run here to abort: put the cursor on a run, or on a session that has one")
+    if target.run_ended:
+        return Impossible(f"run {target.run_id} has ended: there is nothing to abort")
+    return AbortRun(command_id=command_id, reason=reason, run_id=target.run_id)
+
+
+def evict(target: Target, command_id: str, reason: str) -> Made:
+    """Dispose the live session under the cursor; the core refuses while it has a turn."""
+    if target.session_key is None or target.generation is None:
+        return Impossible("no live session here to evict: put the cursor on one")
+    return EvictSession(
+        command_id=command_id, reason=reason, session_key=target.session_key, generation=target.generation
+    )
+
+
+def close(target: Target, command_id: str, reason: str) -> Made:
+    """Abort the turn of the session under the cursor, and dispose the session."""
+    if target.session_key is None or target.generation is None:
+        return Impossible("no live session here to close: put the cursor on one")
+    return CloseSession(
+        command_id=command_id, reason=reason, session_key=target.session_key, generation=target.generation
+    )
+
+
+def mark_dirty(target: Target, command_id: str, reason: str) -> Made:
+    """Have one session, a project's, or all rebuilt at their next use."""
+    match target.what:
+        case "all":
+            return MarkDirty(command_id=command_id, reason=reason, all=True)
+        case "project":
+            if target.project is None:
+                return Impossible("no project here: put the cursor on a session that belongs to one")
+            return MarkDirty(command_id=command_id, reason=reason, project=target.project)
+        case "session":
+            if target.session_key is None or target.generation is None:
+                return Impossible("no live session here to mark: put the cursor on one")
+            return MarkDirty(
+                command_id=command_id,
+                reason=reason,
+                session_key=target.session_key,
+                generation=target.generation,
+            )
+
+
+def clear_dirty(target: Target, command_id: str, reason: str) -> Made:
+    """Take the mark of the session under the cursor back."""
+    if target.session_key is None or target.generation is None:
+        return Impossible("no live session here: put the cursor on one")
+    if not target.dirty:
+        return Impossible(f"{target.label} is not marked dirty")
+    return ClearDirty(
+        command_id=command_id, reason=reason, session_key=target.session_key, generation=target.generation
+    )
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("queues", "1", "queues", "panes", "the models, their queues and seats", group="Panes"),
+    Action("runs", "2", "runs", "panes", "the runs, with their seq moving", group="Panes"),
+    Action("sessions", "3", "sessions", "panes", "the live sessions", group="Panes"),
+    Action("strikes", "4", "strikes", "panes", "pins, strikes and escalation", group="Panes"),
+    Action(
+        "cost", "5", "cost", "panes", "what sessions, users, projects and models have cost", group="Panes"
+    ),
+    Action("journal", "6", "journal", "panes", "everything the core decided, newest first", group="Panes"),
+    Action("messages", "1", "messages", "session", "what was said", group="Session"),
+    Action("events", "2", "run events", "session", "the run's events, as they come", group="Session"),
+    Action("acts", "3", "audit", "session", "what operators did to this session", group="Session"),
+    Action("facts", "4", "facts", "session", "pin, cost, seat and configuration", group="Session"),
+    Action("next-tab", "right", "next", "session", "the next part", group="Session"),
+    Action("last-tab", "left", "previous", "session", "the part before", group="Session"),
+    Action("open", "enter", "open", "panes", "look into the row under the cursor", footer=4),
+    Action("back", "escape", "back", "everywhere", "drop the filter, or go back; filter and cursor are kept"),
+    Action("filter", "/", "filter", "panes", "show only rows with these words; field:word, -word", footer=5),
+    Action("sort", "s", "sort", "panes", "sort by the next column", footer=6),
+    Action("reverse", "o", "reverse", "panes", "sort the other way round"),
+    Action("freeze", "f", "freeze", "panes", "hold the pane still; changes are counted, and none is lost"),
+    Action("maximise", "m", "maximise", "panes", "the table alone, or with what is beside it"),
+    Action("copy", "y", "copy", "everywhere", "copy the key under the cursor to the clipboard"),
+    Action("theme", "ctrl+t", "theme", "everywhere", "the next theme"),
+    Action("help", "?", "help", "everywhere", "what can be done here", footer=7),
+    Action("quit", "q", "back/quit", "everywhere", "back; at the top: quit, and ask if turns run", footer=8),
+    Action("quit-now", "ctrl+q", "quit now", "everywhere", "quit at once; turns in flight are cut off"),
+    Action(
+        "abort", "X", "abort", "everywhere", "abort the run; asks first", "loses work", abort, "Act", footer=1
+    ),
+    Action(
+        "evict",
+        "E",
+        "evict",
+        "everywhere",
+        "dispose a session that has no turn; history, pin and cost stay",
+        "reversible",
+        evict,
+        "Act",
+        footer=2,
+    ),
+    Action(
+        "close",
+        "C",
+        "close",
+        "everywhere",
+        "abort, drain and dispose a session; asks first",
+        "loses work",
+        close,
+        "Act",
+    ),
+    Action(
+        "dirty",
+        "D",
+        "dirty",
+        "everywhere",
+        "rebuild at the next use: one session, a project, all, or take the mark back",
+        "menu",
+        mark_dirty,
+        "Act",
+        footer=3,
+    ),
+    Action(
+        "undo",
+        "Z",
+        "undo",
+        "everywhere",
+        "take the last mark of one session back",
+        "reversible",
+        clear_dirty,
+        "Act",
+    ),
+    Action("arm", "!", "arm/disarm", "everywhere", "let keys act, or only look", group="Act"),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}
+
+
+def offered(scope: Scope, *, acting: bool, actions: Iterable[Action] = ACTIONS) -> list[Action]:
+    """The actions of a place, without those that act when acting is off."""
+    return [
+        action for action in actions if action.scope in ("everywhere", scope) and (acting or not action.acts)
+    ]

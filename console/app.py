@@ -1,0 +1,191 @@
+"""The application: paints first, connects then, and draws a frame when something changed.
+
+`ConsoleApp` puts the parts on the desk and owns the two tasks that run beside the screens: the feed, and the frames.
+A frame is drawn at most `frames_per_second` times, however much happens, and once a second when nothing does, so
+that ages go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from console.acting import Acting
+from console.desk import CURL, Desk
+from console.feed import Feed
+from console.keymap import keymap
+from console.look import load_looks
+from console.screens.base import DeskScreen
+from console.screens.main import MainScreen
+from console.state import ConsoleState
+from core.clock import Clock, SystemClock
+from core.errors import StartRefused
+from core.protocol import Core
+
+OnQuit = Callable[[bool], Awaitable[None]]
+"""Lets go of the core; True means at once, without draining."""
+
+
+class ConsoleApp(App[None]):
+    """The console over one core.
+
+    `core` is a core, or a function that makes one when the first picture stands. With `embedded` the core ends
+    with the console, so that leaving asks while turns are in flight. `on_quit` replaces `core.aclose()`. Raises
+    SettingsError for a theme or a key that there is not. After `run`, `failure` says why the core did not start.
+    """
+
+    TITLE: str | None = "maitred"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave(True)", show=False, priority=True),
+        Binding("ctrl+c", "leave(False)", show=False, priority=True),
+    ]
+
+    def __init__(  # noqa: PLR0913 - what the command line decides, by name
+        self,
+        core: Core | Callable[[], Awaitable[Core]],
+        *,
+        read_only: bool = False,
+        theme: str = "dark",
+        theme_folders: Iterable[Path] = (),
+        keys: Mapping[str, str] | None = None,
+        frames_per_second: float = 8,
+        title: str = "maitred",
+        embedded: bool = True,
+        curl: str = CURL,
+        first: str = "runs",
+        on_quit: OnQuit | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._looks = load_looks(theme, theme_folders)
+        keymap_in_force = keymap(keys)
+        super().__init__()
+        self.failure: StartRefused | None = None
+        self._embedded = embedded
+        self._on_quit = on_quit
+        self._frame_seconds = 1 / frames_per_second
+        self._frame: Timer | None = None
+        self._first = first
+        self._leaving = False
+        state = ConsoleState()
+        feed = Feed(
+            _connector(core),
+            state,
+            clock or SystemClock(),
+            on_change=self.wake,
+            on_fatal=self._fatal,
+            pace=min(0.1, self._frame_seconds),
+        )
+        self.desk = Desk(
+            state=state,
+            feed=feed,
+            acting=Acting(feed, read_only=read_only),
+            keys=keymap_in_force,
+            looks=self._looks,
+            wake=self.wake,
+            leave=self._leave,
+            restyle=self._restyle,
+            title=title,
+            curl=curl,
+        )
+
+    # ---------------------------------------------------------------------------------------- running
+
+    def on_mount(self) -> None:
+        """Paint, and only then let the feed import and connect."""
+        for look in self._looks.all():
+            self.register_theme(look.theme)
+        self.theme = self._looks.current.theme.name
+        _ = self.push_screen(MainScreen(self.desk, first=self._first))
+        self.set_interval(1.0, self.wake)
+        self.call_after_refresh(self._start_feed)
+
+    def _start_feed(self) -> None:
+        self.draw()
+        self.run_worker(self.desk.feed.run(), group="feed", exit_on_error=True)
+
+    def _fatal(self, error: StartRefused) -> None:
+        self.failure = error
+        self.exit(return_code=1)
+
+    # ----------------------------------------------------------------------------------------- frames
+
+    def wake(self) -> None:
+        """Something is new: draw it with the next frame."""
+        if self._frame is None and self.is_running:
+            self._frame = self.set_timer(self._frame_seconds, self.draw)
+
+    def draw(self) -> None:
+        """Draw one frame: what changed since the last one, on every screen that is open."""
+        self._frame = None
+        self.desk.note(self.desk.state.take_changed())
+        for screen in self.screen_stack:
+            if isinstance(screen, DeskScreen) and screen.is_mounted:
+                screen.draw()
+
+    def _restyle(self) -> None:
+        self.theme = self._looks.current.theme.name
+        for screen in self.screen_stack:
+            if isinstance(screen, DeskScreen):
+                screen.restyle()
+        self.draw()
+
+    # ---------------------------------------------------------------------------------------- leaving
+
+    def action_leave(self, now: bool) -> None:
+        """ctrl+q leaves at once, ctrl+c as q does."""
+        self._leave(now)
+
+    def _leave(self, now: bool) -> None:
+        if self._leaving and now:
+            self.exit()
+            return
+        self.run_worker(self._quit(now), group="quit", exclusive=True)
+
+    async def _quit(self, now: bool) -> None:
+        turns = self.desk.state.totals.in_flight
+        if turns and not now and self._embedded and not await self._may_cut(turns):
+            return
+        self._leaving = True
+        self.desk.say(
+            "leaving: waiting for the turns to end; ctrl+q cuts them off" if not now else "leaving", "warn"
+        )
+        self.draw()
+        self.workers.cancel_group(self, "feed")
+        with suppress(Exception):  # whatever the core does, the terminal is given back
+            await self._let_go(now)
+        self.exit()
+
+    async def _let_go(self, now: bool) -> None:
+        if self._on_quit is not None:
+            await self._on_quit(now)
+        elif self.desk.feed.core is not None:
+            await self.desk.feed.core.aclose()
+
+    async def _may_cut(self, turns: int) -> bool:
+        from console.screens.ask import AskScreen, Question
+
+        what = "1 turn is" if turns == 1 else f"{turns:,} turns are"
+        question = Question(
+            title=f"Quit while {what} in flight?",
+            losses=["The core ends with this console: it drains first, and cuts off what is left."],
+            verb="Drain and quit",
+            cancel="Stay",
+        )
+        return await self.push_screen_wait(AskScreen(question)) is not None
+
+
+def _connector(core: Core | Callable[[], Awaitable[Core]]) -> Callable[[], Awaitable[Core]]:
+    if callable(core):
+        return core
+
+    async def there() -> Core:
+        return core
+
+    return there

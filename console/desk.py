@@ -1,0 +1,72 @@
+"""What lies on the operator's desk: everything the screens share, made by the app and handed to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from console.acting import Acting
+from console.feed import Feed
+from console.keymap import Keymap
+from console.look import Looks
+from console.panes.catalog import PANES
+from console.panes.model import PaneModel
+from console.state import Changed, ConsoleState
+
+CURL = (
+    "curl http://127.0.0.1:8484/v1/chat/completions -H 'content-type: application/json'"
+    ' -d \'{"model": "…", "messages": [{"role": "user", "content": "hello"}]}\''
+)
+
+
+@dataclass(slots=True)
+class Said:
+    """The line that answers the operator's last key, until the next one."""
+
+    text: str = ""
+    tone: str = ""
+
+
+@dataclass(slots=True)
+class Desk:
+    """The state, the link, the hands, the keys and the looks of one console.
+
+    `wake` asks for a frame, `leave` quits (True: at once), `restyle` draws everything in another theme.
+    """
+
+    state: ConsoleState
+    feed: Feed
+    acting: Acting
+    keys: Keymap
+    looks: Looks
+    wake: Callable[[], None]
+    leave: Callable[[bool], None]
+    restyle: Callable[[], None]
+    title: str = "maitred"
+    curl: str = CURL
+    said: Said = field(default_factory=Said)
+    models: dict[str, PaneModel] = field(default_factory=lambda: {pane.id: PaneModel(pane) for pane in PANES})
+    watching: list[PaneModel] = field(default_factory=list)
+    """Models beside those of the six panes that want to know what changed."""
+
+    def say(self, text: str, tone: str = "") -> None:
+        """Answer the operator in the status line."""
+        self.said = Said(text, tone)
+        self.wake()
+
+    def note(self, changed: Changed) -> None:
+        """Tell every pane what changed."""
+        for model in self.models.values():
+            model.note(changed)
+        for model in self.watching:
+            model.note(changed)
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is shown may no longer be so."""
+        return self.feed.link in ("lost", "connecting") and self.state.head is not None
+
+    def row_of(self, pane_id: str) -> Any | None:
+        """The row under the cursor of a pane."""
+        return self.models[pane_id].selected()

@@ -1,0 +1,166 @@
+"""From a core into the state: a view, then the journal, and a new view after a gap; for ever, whatever fails.
+
+One `Feed` serves one core. When the core cannot be reached the last data stays, with its age, and the feed tries
+again for ever, less and less often and never in step with others. Nothing that a core does raises into the screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Literal, assert_never
+
+from console.state import ConsoleState, add_rows, begin_view, end_view, reduce
+from core.clock import Clock, parse_timestamp
+from core.errors import CoreUnreachable, MaitredError, StartRefused, Unauthorized
+from core.protocol import Core, ViewHead, ViewRows, ViewTail
+
+log = logging.getLogger(__name__)
+
+Connect = Callable[[], Awaitable[Core]]
+Link = Literal["connecting", "loading", "live", "lost"]
+
+WAIT_SECONDS = 2.0
+"""How long one call waits for events; so old may the data of an idle core look."""
+
+LIMIT = 1_000
+_PATIENCE_SECONDS = 10.0
+"""How much longer than asked an answer may take before the link counts as lost."""
+
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 15.0
+
+
+_DICE = random.SystemRandom()
+
+
+class Feed:
+    """Keeps a state up to date with one core; `run` it in a task, cancel that to stop.
+
+    `on_change` is called whenever there is something new to draw, `on_fatal` when the core refused to start.
+    `pace` is the least time between two readings in seconds: what comes faster comes together.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        state: ConsoleState,
+        clock: Clock,
+        *,
+        on_change: Callable[[], None],
+        on_fatal: Callable[[StartRefused], None],
+        pace: float = 0.1,
+        jitter: Callable[[], float] = _DICE.random,
+    ) -> None:
+        self.core: Core | None = None
+        self.link: Link = "connecting"
+        self.trouble = ""
+        self._connect = connect
+        self._state = state
+        self._clock = clock
+        self._on_change = on_change
+        self._on_fatal = on_fatal
+        self._pace = pace
+        self._jitter = jitter
+        self._heard: float | None = None
+        self._core_now = clock.now()
+        self._core_now_at = clock.monotonic()
+
+    def now(self) -> int:
+        """The core's time in milliseconds: its last word, and what has passed here since."""
+        return self._core_now + round((self._clock.monotonic() - self._core_now_at) * 1000)
+
+    def age_ms(self) -> int | None:
+        """How old the data is: the time since the core last answered, or None when it never has."""
+        return None if self._heard is None else round((self._clock.monotonic() - self._heard) * 1000)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, by the clock that everything here goes by."""
+        await self._clock.sleep(seconds)
+
+    async def run(self) -> None:
+        """Follow the core until cancelled, or until it refused to start at all."""
+        failures = 0
+        while True:
+            try:
+                if self.core is None:
+                    self.core = await self._connect()
+                await self._take_view()
+                failures = 0
+                await self._follow()
+                await self._clock.sleep(self._pace)  # a gap: not faster than any other reading
+            except StartRefused as error:
+                if self.core is None:
+                    self._on_fatal(error)
+                    return
+                await self._lost(error, failures := failures + 1)
+            except MaitredError as error:
+                await self._lost(error, failures := failures + 1)
+            except TimeoutError:
+                await self._lost(CoreUnreachable("the core did not answer in time"), failures := failures + 1)
+            except Exception as error:
+                log.exception("the feed failed")
+                await self._lost(
+                    CoreUnreachable(f"{type(error).__name__}: {error}"), failures := failures + 1
+                )
+
+    async def _lost(self, error: MaitredError, failures: int) -> None:
+        self.link, self.trouble = "lost", error.message
+        self._state.arriving = None
+        self._on_change()
+        if isinstance(error, Unauthorized) and self.core is not None:
+            # the token may have been changed: connect again, which reads it again
+            core, self.core = self.core, None
+            with suppress(Exception):
+                await core.aclose()
+        longest = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10))
+        await self._clock.sleep(longest * (0.5 + self._jitter() / 2))
+
+    async def _take_view(self) -> None:
+        assert self.core is not None
+        if self.link != "live":
+            self.link = "loading" if self._heard is None else self.link
+        parts = self.core.view()
+        while True:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                part = await anext(parts, None)
+            match part:
+                case ViewHead():
+                    begin_view(self._state, part)
+                    self._heard_from(part.now)
+                case ViewRows():
+                    add_rows(self._state, part.rows)
+                case ViewTail():
+                    end_view(self._state, part.cursor)
+                    self.link, self.trouble = "live", ""
+                    self._on_change()
+                    return
+                case None:
+                    raise CoreUnreachable("the view broke off before its end")
+                case _:
+                    assert_never(part)
+            self._on_change()
+
+    async def _follow(self) -> None:
+        """Until there is a gap."""
+        assert self.core is not None
+        while True:
+            async with asyncio.timeout(WAIT_SECONDS + _PATIENCE_SECONDS):
+                batch = await self.core.events(self._state.cursor, wait=WAIT_SECONDS, limit=LIMIT)
+            self._heard_from(batch.now)
+            if batch.gap:
+                return
+            for event in batch.events:
+                reduce(self._state, event)
+            self._state.cursor = batch.cursor
+            if batch.events:
+                self._on_change()
+                if len(batch.events) < LIMIT:
+                    await self._clock.sleep(self._pace)
+
+    def _heard_from(self, now: str) -> None:
+        self._heard = self._core_now_at = self._clock.monotonic()
+        with suppress(ValueError):  # a core whose time cannot be read is still worth showing
+            self._core_now = parse_timestamp(now)

@@ -1,0 +1,159 @@
+"""Themes: how tones and parts of the screen look, read from TOML files.
+
+They are looked for in the installed package, then in the checkout, then in the folders that the caller adds (the
+user's own come last, and win).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.errors import StyleSyntaxError
+from rich.style import Style
+from textual.color import Color, ColorParseError
+from textual.theme import Theme
+
+from core.errors import SettingsError
+
+_TONES = ("dim", "good", "warn", "bad", "accent", "strong")
+_PARTS = (
+    "text",
+    "heading",
+    "sorted",
+    "cursor",
+    "cursor_mark",
+    "tab",
+    "tab_shown",
+    "key",
+    "key_acts",
+    "rule",
+    "stale",
+)
+_BASE = (
+    "primary",
+    "secondary",
+    "accent",
+    "success",
+    "warning",
+    "error",
+    "foreground",
+    "background",
+    "surface",
+    "panel",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One theme. Styles are by name: the tones of cells, and the parts of the screen."""
+
+    name: str
+    theme: Theme
+    styles: Mapping[str, Style]
+
+    def style(self, name: str) -> Style:
+        """The style of a tone or part; no name is plain text."""
+        return self.styles[name or "text"]
+
+    def cell(self, tone: str, *, chosen: bool = False, stale: bool = False) -> Style:
+        """How a cell of that tone looks, under the cursor or not, and when its figures are old."""
+        return self.styles[f"{'stale' if stale else tone or 'text'}{'+cursor' if chosen else ''}"]
+
+
+class Looks:
+    """The themes there are, and the one in use."""
+
+    def __init__(self, looks: Mapping[str, Look], name: str) -> None:
+        if name not in looks:
+            raise SettingsError(
+                f"console.theme: there is no theme {name!r}; there are: {', '.join(sorted(looks))}"
+            )
+        self._looks = dict(sorted(looks.items()))
+        self.current = looks[name]
+
+    def all(self) -> list[Look]:
+        """Every theme, by name."""
+        return list(self._looks.values())
+
+    def next(self) -> Look:
+        """Go to the next theme, and round."""
+        names = list(self._looks)
+        self.current = self._looks[names[(names.index(self.current.name) + 1) % len(names)]]
+        return self.current
+
+
+def theme_folders() -> list[Path]:
+    """Where maitred's own themes are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    return [folder for folder in (package / "themes", package.parent / "themes") if folder.is_dir()][:1]
+
+
+def load_looks(name: str, folders: Iterable[Path] = ()) -> Looks:
+    """All themes, with `name` in use; raises SettingsError for a theme that is missing or wrong."""
+    looks: dict[str, Look] = {}
+    for folder in (*theme_folders(), *folders):
+        for path in sorted(folder.glob("*.toml")):
+            looks[path.stem] = read_look(path)
+    return Looks(looks, name)
+
+
+def read_look(path: Path) -> Look:
+    """One theme from its file; raises SettingsError that names the file and the key."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read as a theme: {error}") from error
+    base = _table(path, raw, "base", _BASE)
+    for key, value in base.items():
+        try:
+            Color.parse(value)
+        except ColorParseError as error:
+            raise SettingsError(f"{path}: base.{key}: {value!r} is no colour; write it as #rrggbb") from error
+    plain = _styles(path, "tones", _table(path, raw, "tones", _TONES))
+    plain |= _styles(path, "parts", _table(path, raw, "parts", _PARTS))
+    cursor = plain["cursor"]
+    styles = dict(plain)
+    for tone in ("text", "stale", *_TONES):
+        styles[f"{tone}+cursor"] = plain[tone] + cursor
+    theme = Theme(
+        name=f"maitred-{path.stem}",
+        primary=base["primary"],
+        secondary=base["secondary"],
+        accent=base["accent"],
+        success=base["success"],
+        warning=base["warning"],
+        error=base["error"],
+        foreground=base["foreground"],
+        background=base["background"],
+        surface=base["surface"],
+        panel=base["panel"],
+        dark=bool(raw.get("dark", True)),
+    )
+    return Look(path.stem, theme, styles)
+
+
+def _table(path: Path, raw: dict[str, Any], section: str, names: Iterable[str]) -> dict[str, str]:
+    found = raw.get(section)
+    if not isinstance(found, dict):
+        raise SettingsError(f"{path}: the table [{section}] is missing")
+    for name in names:
+        if not isinstance(found.get(name), str):
+            raise SettingsError(f"{path}: {section}.{name} is missing, or is no text")
+    unknown = sorted(set(found) - set(names))
+    if unknown:
+        raise SettingsError(f"{path}: {section}.{unknown[0]} is not known; there are: {', '.join(names)}")
+    return found
+
+
+def _styles(path: Path, section: str, found: Mapping[str, str]) -> dict[str, Style]:
+    styles: dict[str, Style] = {}
+    for name, text in found.items():
+        try:
+            styles[name] = Style.parse(text)
+        except StyleSyntaxError as error:
+            raise SettingsError(f"{path}: {section}.{name}: {text!r} is no style: {error}") from error
+    return styles

@@ -1,0 +1,1 @@
+"""What the panes show: columns, orders and targets, as data."""

@@ -1,0 +1,183 @@
+"""Pane 6: everything the core decided, the newest first, with the operators' acts among it."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from console import units
+from console.actions import Target
+from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
+from console.state import ConsoleState, Entry
+from core.protocol import (
+    Acted,
+    AnyEvent,
+    CostChanged,
+    Noticed,
+    PinChanged,
+    PinGone,
+    Progress,
+    QueueChanged,
+    RunChanged,
+    RunGone,
+    SeatChanged,
+    SeatGone,
+    SessionChanged,
+    SessionGone,
+)
+
+_LEVELS: dict[str, Tone] = {"info": "", "warning": "warn", "error": "bad"}
+_STRUCK: dict[str, Tone] = {
+    "stalled": "warn",
+    "aborting": "warn",
+    "failed": "bad",
+    "interrupted": "bad",
+    "struck": "warn",
+    "escalated": "warn",
+}
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def what(event: AnyEvent) -> Cell:
+    """What happened, in a word or two."""
+    return _told(event)[0]
+
+
+def subject(event: AnyEvent) -> str:
+    """What it happened to."""
+    return _told(event)[1]
+
+
+def details(event: AnyEvent) -> str:
+    """The figures that matter, in one line."""
+    return _told(event)[2]
+
+
+def _told(event: AnyEvent) -> tuple[Cell, str, str]:
+    """What happened, to what, and the figures of it."""
+    match event:
+        case Acted():
+            reason = f" ({event.reason})" if event.reason else ""
+            text = f"by {event.actor}: {event.outcome}: {event.message}{reason}"
+            told = Cell(f"! {event.action}", "accent"), event.target, text
+        case Noticed():
+            told = (
+                Cell(f"{event.level}: {_words(event.code)}", _LEVELS.get(event.level, "")),
+                "",
+                event.message,
+            )
+        case RunChanged() | RunGone() | Progress():
+            told = _told_of_run(event)
+        case SessionChanged():
+            session = event.session
+            dirty = f", dirty: {session.dirty}" if session.dirty is not None else ""
+            text = f"generation {session.generation}{dirty}"
+            told = Cell(f"session {_words(event.what)}"), session.session_key, text
+        case SessionGone():
+            told = Cell(f"session gone: {event.reason}"), event.session_key, f"generation {event.generation}"
+        case PinChanged():
+            pin, tone = event.pin, _STRUCK.get(event.what, "")
+            text = f"{pin.model} ({pin.tier}), strikes {pin.strikes}"
+            told = Cell(f"pin {event.what}", tone), pin.session_key, text
+        case PinGone():
+            told = Cell(f"pin {event.what}"), event.session_key, ""
+        case CostChanged():
+            text = f"{'~' if event.estimated else ''}{units.money(event.micros)}"
+            told = Cell("cost booked"), event.session_key, text
+        case SeatChanged():
+            seat = event.seat
+            told = Cell(f"seat {_words(event.what)}"), seat.user_id, f"{seat.model}, {seat.state}"
+        case SeatGone():
+            told = Cell(f"seat gone: {_words(event.what)}"), event.user_id, event.model
+        case QueueChanged():
+            queue = event.queue
+            told = Cell("queue", "dim"), queue.model, f"{queue.waiting} waiting, {queue.seated} seated"
+        case _:
+            assert_never(event)
+    return told
+
+
+def _told_of_run(event: RunChanged | RunGone | Progress) -> tuple[Cell, str, str]:
+    match event:
+        case RunChanged(run=run):
+            code = "" if run.exit_code is None else f", exit {run.exit_code}"
+            reason = f", {event.reason}" if event.reason else ""
+            word = run.state if event.what == "ended" else event.what
+            text = f"run {run.run_id}, seq {run.last_seq}{code}{reason}"
+            return Cell(f"run {word}", _STRUCK.get(word, "")), run.session_key, text
+        case RunGone():
+            return Cell("run forgotten", "dim"), event.session_key, f"run {event.run_id}"
+        case Progress():
+            return Cell("progress", "dim"), "", ""
+
+
+def _facts(entry: Entry, now: int) -> list[Fact]:
+    event = entry.event
+    happened = what(event)
+    return [
+        Fact("what", happened.text, happened.tone),
+        Fact("of", subject(event) or "–", "strong"),
+        Fact("at", f"{event.at[11:] or '–'}"),
+        Fact("number", str(event.seq) if event.seq else "–"),
+        Fact("", ""),
+        Fact("details", details(event)),
+    ]
+
+
+def _target(state: ConsoleState, entry: Entry) -> Target:
+    match entry.event:
+        case RunChanged(run=run):
+            return session_target(state, run.session_key, run_id=run.run_id)
+        case SessionChanged() | SessionGone() | PinChanged() | PinGone() | CostChanged() | RunGone():
+            return session_target(state, subject(entry.event))
+        case Acted(target=target) if target in state.rows.sessions:
+            return session_target(state, target)
+        case _:
+            return Target(label=subject(entry.event))
+
+
+JOURNAL: Pane[Entry] = Pane(
+    id="journal",
+    title="journal",
+    columns=(
+        Column(
+            "time",
+            "TIME",
+            8,
+            lambda entry, now: Cell(units.clock_time(entry.event.at), "dim"),
+            lambda entry: entry.number,
+        ),
+        Column(
+            "what", "WHAT", 22, lambda entry, now: what(entry.event), lambda entry: what(entry.event).text
+        ),
+        Column(
+            "of",
+            "OF",
+            20,
+            lambda entry, now: Cell(subject(entry.event)),
+            lambda entry: subject(entry.event),
+            grow=1,
+        ),
+        Column(
+            "details",
+            "DETAILS",
+            18,
+            lambda entry, now: Cell(details(entry.event)),
+            lambda entry: details(entry.event),
+            priority=1,
+            grow=2,
+        ),
+    ),
+    sort="time",
+    descending=True,
+    keys=lambda state: (entry.number for entry in state.journal),
+    row=lambda state, key: state.entry(key),
+    changed=lambda changed: changed.of("journal"),
+    search=lambda entry: f"{what(entry.event).text} {subject(entry.event)} {details(entry.event)}",
+    facts=_facts,
+    target=_target,
+    empty=("Nothing has happened since the console was opened.",),
+    follow=True,
+)

@@ -1,0 +1,218 @@
+"""What one pane shows right now: its rows in order, its cursor, its filter, its window. It knows no terminal.
+
+The cursor belongs to a key. Rows may move under it, and it moves with its row; when its row goes, it is lost rather
+than given to the neighbour, so that a key pressed at that moment hits nothing. A window that was scrolled holds the
+rows that are looked at, while others come and go above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from console.actions import Target
+from console.panes.filter import matcher
+from console.panes.order import Order
+from console.panes.pane import Pane
+from console.state import Changed, ConsoleState, Key
+
+_MANY = 1_000
+"""From how many changed rows on it is looked at whether reading all of them anew is cheaper."""
+
+
+class PaneModel:
+    """One pane of one console; kept while others are shown, so that filter and cursor are there on the way back."""
+
+    def __init__(self, pane: Pane[Any], *, only: Callable[[Any], bool] | None = None) -> None:
+        self.pane = pane
+        self.sort = pane.sort
+        self.descending = pane.descending
+        self.filter = ""
+        self.frozen = False
+        self.top = 0
+        self.lost = False
+        self._only = only
+        self._order = Order(pane.column(pane.sort).sort, descending=pane.descending, test=only)
+        self._cursor: Key | None = None
+        self._index = 0
+        self._height = 1
+        self._pending: set[Key] = set()
+        self._renew = True
+
+    # ------------------------------------------------------------------------------------------ data
+
+    def note(self, changed: Changed) -> None:
+        """Remember what changed; nothing is looked at until the pane is drawn."""
+        if changed.everything:
+            self._renew = True
+            self._pending.clear()
+        if not self._renew:
+            self._pending |= self.pane.changed(changed)
+
+    @property
+    def held_back(self) -> int:
+        """How many rows changed since the pane was frozen."""
+        return len(self._pending) if self.frozen else 0
+
+    def catch_up(self, state: ConsoleState) -> None:
+        """Take over what changed, unless the pane is frozen."""
+        if self.frozen or not (self._renew or self._pending):
+            return
+        anchor = self._anchor()
+        keys, self._pending = self._pending, set()
+        if self._renew or len(keys) > max(_MANY, self._order.known // 2):
+            self._renew = False
+            self._order.replace(
+                (key, row) for key in self.pane.keys(state) if (row := self.pane.row(state, key)) is not None
+            )
+        else:
+            for key in keys:
+                row = self.pane.row(state, key)
+                if row is None:
+                    self._order.drop(key)
+                else:
+                    self._order.put(key, row)
+        self._settle(anchor)
+
+    # ----------------------------------------------------------------------------------- order, filter
+
+    def sort_by(self, column_id: str, *, descending: bool) -> None:
+        """Another order; the cursor stays on its row, which comes into sight."""
+        self.sort, self.descending = column_id, descending
+        self._arrange()
+
+    def filter_by(self, text: str) -> None:
+        """Another filter; an empty one shows everything."""
+        self.filter = text
+        self._arrange()
+
+    def _arrange(self) -> None:
+        test = matcher(self.pane, self.filter)
+        if self._only is not None:
+            only, words = self._only, test
+            test = only if words is None else (lambda row: only(row) and words(row))
+        self._order.arrange(self.pane.column(self.sort).sort, descending=self.descending, test=test)
+        if self._cursor is not None and self._order.position(self._cursor) is None:
+            # the row is there, but the operator's own filter hides it: choose anew among what is shown
+            self._cursor, self._index, self.top = None, 0, 0
+        self._settle(None)
+        self.reveal()
+
+    # ---------------------------------------------------------------------------------------- cursor
+
+    @property
+    def cursor(self) -> Key | None:
+        """The key that the cursor is on; None when there is none, or its row went."""
+        return self._cursor
+
+    @property
+    def position(self) -> int | None:
+        """Where the cursor is, from the top."""
+        return None if self._cursor is None else self._order.position(self._cursor)
+
+    def position_of(self, key: Key) -> int | None:
+        """Where the row of that key is, from the top; None when it is gone or hidden."""
+        return self._order.position(key)
+
+    def selected(self) -> Any | None:
+        """The row under the cursor."""
+        return None if self._cursor is None else self._order.row(self._cursor)
+
+    def target(self, state: ConsoleState) -> Target | None:
+        """What a command pressed now would aim at, as it was drawn."""
+        row = self.selected()
+        return None if row is None else self.pane.target(state, row)
+
+    def move(self, by: int) -> None:
+        """Move the cursor by so many rows; a lost cursor comes back where it was lost."""
+        at = self.position
+        self.move_to(self._index if at is None else at + by)
+
+    def move_to(self, index: int) -> None:
+        """Move the cursor to a position from the top, or as near as there is one."""
+        if not len(self):
+            return
+        self._index = max(0, min(index, len(self) - 1))
+        self._cursor = self._order.key_at(self._index)
+        self.lost = False
+        self.reveal()
+
+    def release(self) -> None:
+        """To the top; a pane that follows lets the cursor go."""
+        self.top = 0
+        if self.pane.follow:
+            self._cursor, self._index, self.lost = None, 0, False
+        else:
+            self.move_to(0)
+
+    # ---------------------------------------------------------------------------------------- window
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def known(self) -> int:
+        """How many rows there are, with those that the filter hides."""
+        return self._order.known
+
+    def resize(self, height: int) -> None:
+        """So many rows fit on the screen."""
+        if height != self._height:
+            was_visible = self.visible
+            self._height = max(1, height)
+            self._clamp()
+            if was_visible:
+                self.reveal()
+
+    def scroll(self, by: int) -> None:
+        """Move the window and leave the cursor where it is."""
+        self.top += by
+        self._clamp()
+
+    def window(self) -> list[tuple[Key, Any]]:
+        """The rows on the screen, from the top."""
+        keys = self._order.keys_between(self.top, self.top + self._height)
+        return [(key, self._order.row(key)) for key in keys]
+
+    @property
+    def visible(self) -> bool:
+        """Whether the cursor is on the screen."""
+        at = self.position
+        return at is not None and self.top <= at < self.top + self._height
+
+    def reveal(self) -> None:
+        """Scroll as little as brings the cursor onto the screen."""
+        at = self.position
+        if at is not None:
+            self.top = min(self.top, at)
+            self.top = max(self.top, at - self._height + 1)
+        self._clamp()
+
+    def _anchor(self) -> tuple[Key, int] | None:
+        """What must not move on the screen: at the top nothing, else the cursor, else the first row in sight."""
+        if self.top == 0 or not len(self):
+            return None
+        at = self.position
+        if at is not None and self._cursor is not None and self.visible:
+            return self._cursor, at - self.top
+        return self._order.key_at(min(self.top, len(self) - 1)), 0
+
+    def _settle(self, anchor: tuple[Key, int] | None) -> None:
+        if anchor is not None:
+            at = self._order.position(anchor[0])
+            if at is not None:
+                self.top = at - anchor[1]
+        self._clamp()
+        at = self.position
+        if at is not None:
+            self._index = at
+        elif self._cursor is not None:
+            self._cursor, self.lost = None, True
+        if not len(self):
+            self.lost = False
+        elif self._cursor is None and not self.lost and not self.pane.follow:
+            self._index = 0
+            self._cursor = self._order.key_at(0)
+
+    def _clamp(self) -> None:
+        self.top = max(0, min(self.top, len(self) - self._height))

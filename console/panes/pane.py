@@ -1,0 +1,98 @@
+"""What a pane is, as data: where its rows come from, its columns, its order, and what commands can aim at.
+
+The table widget draws any `Pane`; a new one is a new value, not a new widget. Cells are drawn for visible rows
+only and pass through `console.text` there, so that a pane may hand over what strangers wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from console.actions import Target
+from console.state import Changed, ConsoleState, Key
+
+R = TypeVar("R")
+
+Tone = Literal["", "dim", "good", "warn", "bad", "accent", "strong"]
+"""What a cell means; the theme says how it looks. A tone never stands alone: a glyph or a word says the same."""
+
+
+class Cell(NamedTuple):
+    """One figure or word, and what it means."""
+
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[R]):
+    """One column: how wide (in cells), how important (0 is never dropped), what it shows, how it sorts.
+
+    `cell` takes the row and the core's time in milliseconds. `grow` is its share of the width that is left over.
+    `sort` gives values that compare with one another.
+    """
+
+    id: str
+    title: str
+    width: int
+    cell: Callable[[R, int], Cell]
+    sort: Callable[[R], Any]
+    align: Literal["left", "right"] = "left"
+    priority: int = 0
+    grow: int = 0
+    ideal: int = 0
+    """The width, where it grows, that it should have before columns that matter less come in."""
+
+
+class Fact(NamedTuple):
+    """One line of the panel beside the table."""
+
+    label: str
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pane(Generic[R]):
+    """One pane. `changed` says which of its keys to look at again; `row` gives None for a row that is gone."""
+
+    id: str
+    title: str
+    columns: tuple[Column[R], ...]
+    sort: str
+    descending: bool
+    keys: Callable[[ConsoleState], Iterable[Key]]
+    row: Callable[[ConsoleState, Any], R | None]
+    changed: Callable[[Changed], set[Key]]
+    search: Callable[[R], str]
+    facts: Callable[[R, int], list[Fact]]
+    target: Callable[[ConsoleState, R], Target]
+    empty: tuple[str, ...]
+    follow: bool = False
+    """Whether the top stays in sight, with no cursor, until the operator moves it."""
+
+    def column(self, column_id: str) -> Column[R]:
+        """The column of that id; raises KeyError."""
+        for column in self.columns:
+            if column.id == column_id:
+                return column
+        raise KeyError(column_id)
+
+
+def session_target(state: ConsoleState, session_key: str, *, run_id: str | None = None) -> Target:
+    """What commands can aim at for a session key: its live session if there is one, and its run."""
+    session = state.rows.sessions.get(session_key)
+    if run_id is None and session is not None:
+        run_id = session.run_id
+    run = state.rows.runs.get(run_id) if run_id is not None else None
+    return Target(
+        label=session_key,
+        session_key=session_key,
+        generation=session.generation if session is not None else None,
+        run_id=run_id,
+        run_ended=run is not None and run.ended_at is not None,
+        project=session.project if session is not None else None,
+        dirty=session is not None and session.dirty is not None,
+    )

@@ -1,0 +1,16 @@
+"""Wire timestamps as milliseconds, remembered: the same row is drawn many times."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from core.clock import parse_timestamp
+
+
+@lru_cache(maxsize=16_384)
+def moment(timestamp: str) -> int:
+    """Milliseconds since 1970, or 0 for a time that cannot be read: a strange core must not stop the screen."""
+    try:
+        return parse_timestamp(timestamp)
+    except ValueError:
+        return 0

@@ -1,0 +1,182 @@
+"""The way of a key that acts, from top to bottom: choose, make the command, ask, send, tell.
+
+What the screen shows does not change here: that is left to the event that comes back from the core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from textual.app import App
+
+from console import units
+from console.acting import REASON
+from console.actions import BY_ID, Action, Impossible, Target
+from console.desk import Desk
+from core.protocol import (
+    AbortRun,
+    AnyCommand,
+    CloseSession,
+    Done,
+    EvictSession,
+    MarkDirty,
+    Preview,
+    Refused,
+    action_of,
+    target_of,
+)
+
+_BUSY = "busy"
+
+
+async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -> None:
+    """Carry out one acting key on what the cursor was on when it was pressed."""
+    if action.id == "undo":
+        undo = desk.acting.undo
+        if undo is None:
+            desk.say("nothing to undo: only the mark of one session can be taken back", "warn")
+        else:
+            await _send(desk, undo)
+        return
+    if isinstance(target, str):
+        desk.say(target, "warn")
+        return
+    if action.danger == "menu":
+        chosen = await _choose(app, desk, target)
+        if chosen is None:
+            desk.say("nothing was done")
+            return
+        action, target = chosen
+    assert action.makes is not None
+    made = action.makes(target, desk.acting.new_id(), REASON)
+    if isinstance(made, Impossible):
+        desk.say(made.why, "warn")
+        return
+    if _at_once(action, made):
+        await _send(desk, made)
+        return
+    decided = await _ask(app, desk, action, made)
+    if decided is not None:
+        await _send(desk, decided)
+
+
+def _at_once(action: Action, command: AnyCommand) -> bool:
+    """The first tier: one target, and nothing that could not be had again."""
+    return action.danger != "loses work" and not _hits_many(command)
+
+
+def _hits_many(command: AnyCommand) -> bool:
+    return isinstance(command, MarkDirty) and command.session_key is None
+
+
+async def _choose(app: App[Any], desk: Desk, target: Target) -> tuple[Action, Target] | None:
+    from console.screens.dirty import DirtyMenu
+
+    match await app.push_screen_wait(DirtyMenu(target)):
+        case "session":
+            return BY_ID["dirty"], replace(target, what="session")
+        case "project":
+            return BY_ID["dirty"], replace(target, what="project")
+        case "all":
+            return BY_ID["dirty"], replace(target, what="all")
+        case "clear":
+            return BY_ID["undo"], target
+        case None:
+            return None
+
+
+async def _ask(app: App[Any], desk: Desk, action: Action, command: AnyCommand) -> AnyCommand | None:
+    """The second and third tier: say what will be lost, and ask. None when nothing is to be done."""
+    from console.screens.ask import AskScreen, Question
+
+    preview = await desk.acting.preview(command)
+    if isinstance(preview, Refused):
+        desk.say(f"{_name(command)} refused: {preview.message}", "warn")
+        return None
+    many = _hits_many(command)
+    if many and preview.targets == 0:
+        desk.say("nothing to do: there is no live session to mark", "warn")
+        return None
+    answer = await app.push_screen_wait(
+        AskScreen(
+            Question(
+                title=f"{_name(command).capitalize()} {_aim(command)}?",
+                losses=_losses(preview),
+                verb=_verb(action, command),
+                number=preview.targets if many else None,
+                reason=REASON,
+            )
+        )
+    )
+    if answer is None:
+        desk.say("nothing was done")
+        return None
+    # Many targets were counted at a cursor: the core refuses when they are others by now. One target is held by
+    # its run or generation, and may well have moved on since.
+    cursor = preview.cursor if many else None
+    return msgspec.structs.replace(command, reason=answer.reason or REASON, cursor=cursor)
+
+
+async def _send(desk: Desk, command: AnyCommand) -> None:
+    desk.say(f"{_name(command)} {_aim(command)}: sent …", "dim")
+    outcome = await desk.acting.perform(command)
+    match outcome:
+        case Done():
+            undo = (
+                "  (Z takes it back)"
+                if desk.acting.undo is not None and isinstance(command, MarkDirty)
+                else ""
+            )
+            desk.say(f"✓ {_name(command)} {_aim(command)}: {outcome.message}{undo}", "good")
+        case Refused():
+            hint = ""
+            if isinstance(command, EvictSession) and _BUSY in outcome.code:
+                hint = "  (C aborts its turn and closes it)"
+            desk.say(f"✗ {_name(command)} refused: {outcome.message}{hint}", "bad")
+
+
+def _losses(preview: Preview) -> list[str]:
+    lines = [preview.message] if preview.message else []
+    if preview.turns:
+        turns = "1 running turn" if preview.turns == 1 else f"{preview.turns:,} running turns"
+        tokens, cost = units.count(preview.tokens), units.money(preview.micros)
+        lines.append(f"lost: {turns}, {tokens} tokens and {cost} so far")
+    else:
+        lines.append("no turn is running on it")
+    return lines
+
+
+def _name(command: AnyCommand) -> str:
+    match command:
+        case MarkDirty():
+            return "mark dirty"
+        case _:
+            return action_of(command).replace("-", " ")
+
+
+def _verb(action: Action, command: AnyCommand) -> str:
+    match command:
+        case AbortRun():
+            return "Abort run"
+        case CloseSession():
+            return "Close session"
+        case MarkDirty(all=True):
+            return "Mark all dirty"
+        case MarkDirty():
+            return "Mark project dirty"
+        case _:
+            return action.label.capitalize()
+
+
+def _aim(command: AnyCommand) -> str:
+    match command:
+        case AbortRun():
+            return f"run {command.run_id}"
+        case MarkDirty(all=True):
+            return "all sessions"
+        case MarkDirty(project=str(project)):
+            return f"all of project {project}"
+        case _:
+            return target_of(command)

@@ -1,0 +1,130 @@
+"""What the screens with keys have in common: a key press becomes an action of the table, and the action is done."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from textual import events
+from textual.screen import Screen
+
+from console.actions import Action, Scope, Target, offered
+from console.desk import Desk
+from console.text import neutral
+from console.widgets.line import Part
+
+Handlers = Mapping[str, Callable[[], None]]
+
+
+class DeskScreen(Screen[None]):
+    """A screen of the console. It draws when told to, and holds no data of its own."""
+
+    scope: ClassVar[Scope]
+    CSS = "DeskScreen { layout: vertical; background: $background; }"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self._handlers: Handlers = {
+            "theme": self._next_theme,
+            "help": self._help,
+            "arm": self._arm,
+            "copy": self._copy,
+            "quit-now": lambda: desk.leave(True),
+            **self.handlers(),
+        }
+
+    @abstractmethod
+    def handlers(self) -> Handlers:
+        """What the looking actions of this screen do, by action id."""
+
+    @abstractmethod
+    def draw(self) -> None:
+        """Draw one frame."""
+
+    @abstractmethod
+    def restyle(self) -> None:
+        """Draw everything anew in another theme."""
+
+    @abstractmethod
+    def aim(self) -> Target | str:
+        """What a command would hit now, or why there is nothing to hit."""
+
+    def on_key(self, event: events.Key) -> None:
+        """Do what the key map says; other keys go on to Textual."""
+        action = self.desk.keys.find(
+            self.scope, event.key, event.character, acting=not self.desk.acting.read_only
+        )
+        if action is not None:
+            event.stop()
+            event.prevent_default()
+            self.press(action)
+
+    def press(self, action: Action) -> None:
+        """Carry out an action: one that acts goes the way of commands, any other is done here and now."""
+        if not action.acts:
+            self._handlers[action.id]()
+            return
+        refusal = self.desk.acting.refusal(action)
+        if refusal is not None:
+            self.desk.say(refusal, "warn")
+            return
+        from console.screens.act import act
+
+        self.run_worker(act(self.app, self.desk, action, self.aim()), group="act", exclusive=True)
+
+    def footer(self) -> list[Part]:
+        """The keys worth knowing, the most important first."""
+        look, acting = self.desk.looks.current, self.desk.acting.armed
+        parts = [Part(" ", look.style("dim"))]
+        shown = [action for action in offered(self.scope, acting=acting) if action.footer]
+        for action in sorted(shown, key=lambda action: action.footer):
+            parts.append(Part(self.desk.keys.shown(action), look.style("key_acts" if action.acts else "key")))
+            parts.append(Part(f" {action.label}  ", look.style("dim")))
+        return parts
+
+    def link_parts(self) -> list[Part]:
+        """The core, whether it is there, and how old its last word is."""
+        desk, look = self.desk, self.desk.looks.current
+        feed, age = desk.feed, desk.feed.age_ms()
+        old = "" if age is None else f" {age // 1000}s"
+        done, total = desk.state.view_progress() or (0, 0)
+        link = {
+            "live": Part(f"● live{old}", look.style("good")),
+            "loading": Part(f"◐ loading {done:,} of {total:,}", look.style("accent")),
+            "connecting": Part("◌ starting", look.style("accent")),
+            "lost": Part(f"✗ lost, data{old or ' none'} old", look.style("bad")),
+        }[feed.link]
+        instance = desk.state.head.instance if desk.state.head is not None else ""
+        parts = [
+            Part(f" {desk.title} ", look.style("strong")),
+            Part(f"{neutral(instance, 20)}  ", look.style("dim")),
+            link,
+        ]
+        if desk.acting.read_only:
+            parts.append(Part("  ◇ read-only", look.style("warn")))
+        elif not desk.acting.armed:
+            parts.append(Part("  ◇ disarmed", look.style("warn")))
+        return parts
+
+    def _next_theme(self) -> None:
+        look = self.desk.looks.next()
+        self.desk.restyle()
+        self.desk.say(f"theme: {look.name}")
+
+    def _help(self) -> None:
+        from console.screens.help import HelpScreen
+
+        _ = self.app.push_screen(HelpScreen(self.desk, self.scope))
+
+    def _arm(self) -> None:
+        self.desk.say(self.desk.acting.toggle(), "accent")
+
+    def _copy(self) -> None:
+        target = self.aim()
+        if isinstance(target, str):
+            self.desk.say(target, "warn")
+            return
+        self.app.copy_to_clipboard(neutral(target.label))
+        self.desk.say(f"copied: {target.label}")

@@ -1,0 +1,324 @@
+"""The main screen: one of six panes, the house in two lines above it, and what is beside it when there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from console import units
+from console.actions import Scope, Target
+from console.desk import Desk
+from console.panes.catalog import BEHIND, PANES
+from console.panes.journal import JOURNAL
+from console.panes.model import PaneModel
+from console.screens.base import DeskScreen, Handlers
+from console.widgets.facts import FactsPanel
+from console.widgets.line import Lines, Part
+from console.widgets.table import LiveTable
+
+_WIDE, _TALL = 112, 34
+"""From these sizes on the facts stand beside the table, and the journal below it."""
+
+
+class MainScreen(DeskScreen):
+    """Shows the model of one pane; the models live on the desk, so that nothing is forgotten between panes."""
+
+    scope: ClassVar[Scope] = "panes"
+    CSS = """
+    MainScreen #tail { height: 9; border-top: solid $panel; }
+    MainScreen #filter { width: 1fr; height: 1; background: $surface; }
+    MainScreen #status, MainScreen #footer { background: $surface; }
+    """
+    AUTO_FOCUS: ClassVar[str | None] = "#table"
+
+    def __init__(self, desk: Desk, *, first: str = "runs") -> None:
+        super().__init__(desk)
+        self._stack: list[PaneModel] = [desk.models[first]]
+        self._maximised = False
+        self._tail = PaneModel(JOURNAL)
+        desk.watching.append(self._tail)
+
+    def compose(self) -> ComposeResult:
+        looks = self.desk.looks
+        yield Lines(2, id="header")
+        with Horizontal():
+            yield LiveTable(looks, self.model, id="table")
+            yield FactsPanel(looks, id="facts")
+        yield LiveTable(looks, self._tail, id="tail", focus=False)
+        yield Lines(1, id="status")
+        yield Lines(1, id="footer")
+
+    def on_mount(self) -> None:
+        """The first picture is drawn before anything is known of a core."""
+        self._arrange()
+
+    @property
+    def model(self) -> PaneModel:
+        """What is shown."""
+        return self._stack[-1]
+
+    @property
+    def _table(self) -> LiveTable:
+        return self.query_one("#table", LiveTable)
+
+    # ------------------------------------------------------------------------------------------ keys
+
+    def handlers(self) -> Handlers:
+        def shows(pane_id: str) -> Callable[[], None]:
+            return lambda: self.show(self.desk.models[pane_id])
+
+        panes = {pane.id: shows(pane.id) for pane in PANES}
+        return {
+            **panes,
+            "open": self._open,
+            "back": self._escape,
+            "quit": self._quit,
+            "filter": self._filter,
+            "sort": self._sort,
+            "reverse": self._reverse,
+            "freeze": self._freeze,
+            "maximise": self._maximise,
+        }
+
+    def show(self, model: PaneModel) -> None:
+        """Show a pane, and forget the way to the one before."""
+        while len(self._stack) > 1:
+            self._pop()
+        self._stack = [model]
+        self._shown()
+
+    def _pop(self) -> None:
+        gone = self._stack.pop()
+        if gone in self.desk.watching:
+            self.desk.watching.remove(gone)
+
+    def _shown(self) -> None:
+        self._close_filter()
+        self._table.show(self.model, self._empty())
+        self.desk.say("")
+        self._arrange()
+
+    def _open(self) -> None:
+        row = self.model.selected()
+        if row is None:
+            self.desk.say(self._no_row(), "warn")
+            return
+        behind = BEHIND.get(self.model.pane.id)
+        if behind is not None:
+            model = PaneModel(behind, only=lambda seat: bool(seat.model == row.model))
+            self.desk.watching.append(model)
+            self._stack.append(model)
+            self._shown()
+            return
+        target = self.model.pane.target(self.desk.state, row)
+        if target.session_key is None:
+            self.desk.say(f"nothing more is known of {target.label or 'this'}", "dim")
+            return
+        from console.screens.session import SessionScreen
+
+        first = "events" if self.model.pane.id == "runs" else "messages"
+        _ = self.app.push_screen(
+            SessionScreen(self.desk, target.session_key, run_id=target.run_id, first=first)
+        )
+
+    def _escape(self) -> None:
+        if self.model.filter:
+            self.model.filter_by("")
+            self._close_filter()
+            self.desk.say("")
+        else:
+            self._back()
+
+    def _back(self) -> bool:
+        if len(self._stack) == 1:
+            return False
+        self._pop()
+        self._shown()
+        return True
+
+    def _quit(self) -> None:
+        if not self._back():
+            self.desk.leave(False)
+
+    def _sort(self) -> None:
+        ids = [column.id for column in self.model.pane.columns]
+        following = self.model.pane.columns[(ids.index(self.model.sort) + 1) % len(ids)]
+        # figures are wanted with the largest first, names from A
+        self.model.sort_by(following.id, descending=following.align == "right")
+        self.desk.say(f"sorted by {following.title.lower()}; o turns it round")
+
+    def _reverse(self) -> None:
+        self.model.sort_by(self.model.sort, descending=not self.model.descending)
+        self.desk.wake()
+
+    def _freeze(self) -> None:
+        self.model.frozen = not self.model.frozen
+        if self.model.frozen:
+            self.desk.say("frozen: what happens is counted, and shown when you press f again", "accent")
+        else:
+            self.desk.say("live again")
+
+    def _maximise(self) -> None:
+        self._maximised = not self._maximised
+        self._arrange()
+
+    # ---------------------------------------------------------------------------------------- filter
+
+    def _filter(self) -> None:
+        from textual.widgets import Input
+
+        if not self.query("#filter"):
+            field = Input(
+                self.model.filter,
+                placeholder="words, column:word, -word",
+                id="filter",
+                compact=True,
+                select_on_focus=False,
+            )
+            _ = self.mount(field, before="#status")
+            self.query_one("#status").display = False
+        self.query_one("#filter").focus()
+
+    def on_input_changed(self, event: events.Event) -> None:
+        """The table follows while the filter is typed."""
+        self.model.filter_by(getattr(event, "value", ""))
+        self.desk.wake()
+
+    def on_input_submitted(self, event: events.Event) -> None:
+        """Enter keeps the filter."""
+        event.stop()
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        for field in self.query("#filter"):
+            _ = field.remove()
+        self.query_one("#status").display = True
+        self._table.focus()
+        self.desk.wake()
+
+    # ---------------------------------------------------------------------------------------- acting
+
+    def aim(self) -> Target | str:
+        model = self.model
+        target = model.target(self.desk.state)
+        if target is None:
+            return self._no_row()
+        if not model.visible:
+            model.reveal()
+            self.desk.wake()
+            return f"the cursor was out of sight, on {target.label}: here it is; press again to act on it"
+        return target
+
+    def _no_row(self) -> str:
+        if self.model.lost:
+            return "the row under the cursor is gone: choose another with the arrows"
+        return "choose a row with the arrows first" if len(self.model) else "there is nothing here"
+
+    # --------------------------------------------------------------------------------------- drawing
+
+    @on(LiveTable.Moved)
+    def _moved(self) -> None:
+        self.desk.wake()
+
+    @on(LiveTable.Opened)
+    def _opened(self) -> None:
+        self._open()
+
+    def on_resize(self) -> None:
+        """Another size may have room for more, or for less."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        width, height = self.app.size
+        self.query_one("#facts").display = width >= _WIDE and not self._maximised
+        tail = height >= _TALL and not self._maximised and self.model.pane is not JOURNAL
+        self.query_one("#tail").display = tail
+        self.desk.wake()
+
+    def restyle(self) -> None:
+        for table in self.query(LiveTable):
+            table.redraw()
+        self.query_one(FactsPanel).redraw()
+
+    def draw(self) -> None:
+        desk, now = self.desk, self.desk.feed.now()
+        table = self._table
+        self.model.catch_up(desk.state)
+        table.stale, table.empty = desk.stale, self._empty()
+        table.draw(now)
+        facts = self.query_one(FactsPanel)
+        if facts.display:
+            row = self.model.selected()
+            facts.put([] if row is None else self.model.pane.facts(row, now), stale=desk.stale)
+        tail = self.query_one("#tail", LiveTable)
+        if tail.display:
+            self._tail.catch_up(desk.state)
+            tail.stale = desk.stale
+            tail.draw(now)
+        header = self.query_one("#header", Lines)
+        header.put(0, self.link_parts(), self._totals())
+        header.put(1, self._tabs())
+        self.query_one("#status", Lines).put(0, *self._status())
+        self.query_one("#footer", Lines).put(0, self.footer())
+
+    def _empty(self) -> tuple[str, ...]:
+        feed = self.desk.feed
+        if self.desk.state.head is None:
+            if feed.link == "lost":
+                return (
+                    f"The core cannot be reached: {feed.trouble}",
+                    "Trying again, for ever; ctrl+q leaves.",
+                )
+            return ("Starting the core …",)
+        if self.model.filter and self.model.known:
+            return (f"No row matches the filter {self.model.filter!r}; esc drops it.",)
+        return tuple(line.replace("{curl}", self.desk.curl) for line in self.model.pane.empty)
+
+    def _totals(self) -> list[Part]:
+        totals, look = self.desk.state.totals, self.desk.looks.current
+        if self.desk.state.head is None:
+            return []
+        text = (
+            f"{totals.in_flight:,} in flight · {totals.waiting:,} waiting · {totals.seated:,} seated · "
+            f"{units.money(totals.micros)} "
+        )
+        return [Part(text, look.style("text"))]
+
+    def _tabs(self) -> list[Part]:
+        look, rows = self.desk.looks.current, self.desk.state.rows
+        counts = {
+            "queues": len(rows.queues),
+            "runs": len(rows.runs),
+            "sessions": len(rows.sessions),
+            "strikes": len(rows.pins),
+            "cost": len(rows.costs),
+            "journal": len(self.desk.state.journal),
+        }
+        root = self._stack[0].pane.id
+        texts: list[str] = []
+        for n, pane in enumerate(PANES, 1):
+            crumb = f" › {self.model.pane.title}" if pane.id == root and len(self._stack) > 1 else ""
+            texts.append(f" {n} {pane.title}{crumb} {units.short(counts[pane.id])} ")
+        if sum(map(len, texts)) >= self.app.size.width:
+            texts = [text.rpartition(" ")[0].rpartition(" ")[0] + " " for text in texts]
+        styles = [look.style("tab_shown" if pane.id == root else "tab") for pane in PANES]
+        return [Part(" ", look.style("tab")), *map(Part, texts, styles)]
+
+    def _status(self) -> tuple[list[Part], list[Part]]:
+        desk, look, model = self.desk, self.desk.looks.current, self.model
+        left: list[Part] = [Part(" ", look.style("text"))]
+        if model.frozen:
+            left.append(Part(f"‖ frozen, {model.held_back:,} changed  ", look.style("warn")))
+        if model.filter:
+            left.append(Part(f"/{model.filter}  ", look.style("accent")))
+        if desk.stale:
+            left.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
+        left.append(Part(desk.said.text, look.style(desk.said.tone)))
+        at = model.position
+        place = "–" if at is None else f"{at + 1:,}"
+        of = f"{len(model):,}" if len(model) == model.known else f"{len(model):,} shown of {model.known:,}"
+        return left, [Part(f"{place}/{of} ", look.style("dim"))]

@@ -1,0 +1,210 @@
+"""One session from the inside: its messages, its run's events as they come, the acts on it, and what is known of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import ClassVar, Literal, TypeVar
+
+from textual.app import ComposeResult
+
+from console.actions import Scope, Target
+from console.desk import Desk
+from console.panes.pane import Fact, session_target
+from console.panes.sessions import SESSIONS
+from console.screens import transcript
+from console.screens.base import DeskScreen, Handlers
+from console.widgets.facts import FactsPanel
+from console.widgets.line import Lines, Part
+from console.widgets.log import Log, Paragraph
+from core.errors import MaitredError
+from core.protocol import Core, RunBatch, SessionDetail
+
+log = logging.getLogger(__name__)
+
+Tab = Literal["messages", "events", "acts", "facts"]
+_TABS: tuple[Tab, ...] = ("messages", "events", "acts", "facts")
+_TITLES = {"messages": "messages", "events": "run events", "acts": "audit", "facts": "facts"}
+_WIDE = 112
+_PAGE = 200
+_REST_SECONDS = 0.1
+"""Between two readings of a run: what comes faster is drawn together."""
+
+T = TypeVar("T")
+
+
+async def _run_events(run_id: str, after: int, core: Core) -> RunBatch:
+    return await core.run_events(run_id, after)
+
+
+class SessionScreen(DeskScreen):
+    """Reads what it shows when it opens, follows the session's run, and reads again when a run has ended."""
+
+    scope: ClassVar[Scope] = "session"
+    CSS = """
+    SessionScreen #status, SessionScreen #footer { background: $surface; }
+    SessionScreen Log { display: none; }
+    SessionScreen Log.shown { display: block; }
+    SessionScreen FactsPanel { dock: right; margin: 2 0 2 0; }
+    """
+
+    def __init__(
+        self, desk: Desk, session_key: str, *, run_id: str | None = None, first: str = "messages"
+    ) -> None:
+        super().__init__(desk)
+        self.session_key = session_key
+        self.run_id = run_id
+        self._tab: Tab = "events" if first == "events" else "messages"
+        self._detail: SessionDetail | None = None
+        self._seq = 0
+        self._following: str | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Lines(2, id="header")
+        for tab in _TABS:
+            yield Log(self.desk.looks, id=tab)
+        yield FactsPanel(self.desk.looks, id="panel")
+        yield Lines(1, id="status")
+        yield Lines(1, id="footer")
+
+    def on_mount(self) -> None:
+        """Show the frame at once; the rest comes when the core has answered."""
+        self._show(self._tab)
+        self.run_worker(self._read(), group="read", exclusive=True)
+        self._follow_run()
+
+    def handlers(self) -> Handlers:
+        def turn(by: int) -> Callable[[], None]:
+            return lambda: self._show(_TABS[(_TABS.index(self._tab) + by) % len(_TABS)])
+
+        def shows(tab: Tab) -> Callable[[], None]:
+            return lambda: self._show(tab)
+
+        return {
+            **{str(tab): shows(tab) for tab in _TABS},
+            "next-tab": turn(1),
+            "last-tab": turn(-1),
+            "back": self._close,
+            "quit": self._close,
+        }
+
+    def aim(self) -> Target | str:
+        return session_target(self.desk.state, self.session_key)
+
+    def _close(self) -> None:
+        self.desk.say("")
+        _ = self.dismiss(None)
+
+    def _show(self, tab: Tab) -> None:
+        self._tab = tab
+        for shown in self.query(Log):
+            shown.set_class(shown.id == tab, "shown")
+        self.query_one(f"#{tab}", Log).focus()
+        self.desk.wake()
+
+    # --------------------------------------------------------------------------------------- reading
+
+    async def _ask(self, ask: Callable[[Core], Awaitable[T]], tab: Tab) -> T | None:
+        """One question to the core; when it fails, this part alone says why and the others go on."""
+        core = self.desk.feed.core
+        if core is None:
+            return None
+        try:
+            return await ask(core)
+        except MaitredError as error:
+            trouble = error.message
+        except Exception as error:
+            log.exception("reading a session failed")
+            trouble = f"{type(error).__name__}: {error}"
+        self.query_one(f"#{tab}", Log).put([Paragraph("", f"cannot be shown: {trouble}", "warn")])
+        return None
+
+    async def _read(self) -> None:
+        key = self.session_key
+        self._detail = await self._ask(lambda core: core.session(key), "facts")
+        if self._detail is not None:
+            self.query_one("#facts", Log).put(transcript.facts(self._detail, self.desk.feed.now()))
+        page = await self._ask(lambda core: core.history(key, limit=_PAGE), "messages")
+        if page is not None:
+            self.query_one("#messages", Log).put(transcript.messages(page))
+        acts = await self._ask(lambda core: core.audit(limit=_PAGE, target=key), "acts")
+        if acts is not None:
+            self.query_one("#acts", Log).put(transcript.acts(acts))
+        if self.run_id is None and self._detail is not None and self._detail.run is not None:
+            self.run_id = self._detail.run.run_id
+        self._follow_run()
+        self.desk.wake()
+
+    def _follow_run(self) -> None:
+        """Follow the session's run, and its next one when that begins."""
+        session = self.desk.state.rows.sessions.get(self.session_key)
+        if session is not None and session.run_id is not None:
+            self.run_id = session.run_id
+        if self.run_id is None:
+            self.query_one("#events", Log).put(
+                [Paragraph("", "no run: it shows here when a turn begins", "dim")]
+            )
+        elif self.run_id != self._following:
+            self._following, self._seq = self.run_id, 0
+            self.query_one("#events", Log).put([])
+            self.run_worker(self._run(self.run_id), group="run", exclusive=True)
+
+    async def _run(self, run_id: str) -> None:
+        shown = self.query_one("#events", Log)
+        while True:
+            after = self._seq
+            batch = await self._ask(partial(_run_events, run_id, after), "events")
+            if batch is None:
+                return
+            if batch.truncated:
+                shown.add(
+                    [Paragraph("", f"… the events before {batch.first_seq} are no longer kept", "warn")]
+                )
+            shown.add(transcript.frames(batch))
+            self._seq = max(after, batch.last_seq if not batch.events else transcript.last_seq(batch, after))
+            if batch.ended and self._seq >= batch.last_seq:
+                self.run_worker(self._read(), group="read", exclusive=True)
+                return
+            await self.desk.feed.rest(_REST_SECONDS)
+
+    # --------------------------------------------------------------------------------------- drawing
+
+    def on_resize(self) -> None:
+        """The facts stand beside the text where there is room."""
+        self.query_one("#panel").display = self.app.size.width >= _WIDE
+        self.desk.wake()
+
+    def restyle(self) -> None:
+        for shown in self.query(Log):
+            shown.redraw()
+        self.query_one(FactsPanel).redraw()
+
+    def _facts(self) -> list[Fact]:
+        row = SESSIONS.row(self.desk.state, self.session_key)
+        if row is not None:
+            return SESSIONS.facts(row, self.desk.feed.now())
+        return [Fact("session", self.session_key, "strong"), Fact("live", "○ not now", "dim")]
+
+    def draw(self) -> None:
+        desk, look = self.desk, self.desk.looks.current
+        session = desk.state.rows.sessions.get(self.session_key)
+        if session is not None and session.run_id not in (None, self._following):
+            self._follow_run()
+        facts = self._facts()
+        panel = self.query_one(FactsPanel)
+        if panel.display:
+            panel.put(facts, stale=desk.stale)
+        header = self.query_one("#header", Lines)
+        header.put(
+            0, self.link_parts(), [Part(f"{fact.text}  ", look.cell(fact.tone)) for fact in facts[1:2]]
+        )
+        tabs = [Part(f" {self.session_key}  ", look.style("strong"))]
+        for n, tab in enumerate(_TABS, 1):
+            style = look.style("tab_shown" if tab == self._tab else "tab")
+            tabs += [Part(f" {n} {_TITLES[tab]} ", style), Part(" ", look.style("tab"))]
+        header.put(1, tabs)
+        said = Part(f" {desk.said.text}", look.style(desk.said.tone))
+        run = Part(f"run {self._following or '–'} seq {self._seq:,} ", look.style("dim"))
+        self.query_one("#status", Lines).put(0, [said], [run])
+        self.query_one("#footer", Lines).put(0, self.footer())

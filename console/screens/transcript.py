@@ -1,0 +1,117 @@
+"""What a core tells of a session, as paragraphs: messages, run events, acts, facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from console import units
+from console.panes.pane import Tone
+from console.panes.sessions import SESSIONS, SessionLine
+from console.text import lines
+from console.widgets.log import Paragraph
+from core.protocol import AuditPage, HistoryPage, RunBatch, SessionDetail
+
+_TEXT_LIMIT = 20_000
+_FRAME_LIMIT = 2_000
+_ROLES: dict[str, Tone] = {"user": "accent", "assistant": "", "system": "dim", "tool": "dim"}
+_OWN_FIELDS = frozenset({"runId", "sessionKey", "seq", "kind", "timestamp", "id"})
+_TEXT_FIELDS = ("text", "delta", "content", "message", "error")
+_FRAME_TONES: dict[str, Tone] = {"error": "bad", "complete": "good"}
+
+
+def messages(page: HistoryPage) -> list[Paragraph]:
+    """A page of history, line by line, with the role before the first line of each message."""
+    shown: list[Paragraph] = []
+    if page.before is not None:
+        shown.append(Paragraph("", "… older messages are not shown", "dim"))
+    for message in page.messages:
+        head = f"{units.clock_time(message.timestamp)} {message.role:<9.9}"
+        text = _plain(message.content) + ("  ✗ broken off here" if message.partial else "")
+        tone = _ROLES.get(message.role, "")
+        for n, line in enumerate(lines(text, _TEXT_LIMIT)):
+            shown.append(Paragraph(head if n == 0 else " " * len(head), line, tone))
+    return shown or [Paragraph("", "no messages yet", "dim")]
+
+
+def frames(batch: RunBatch) -> list[Paragraph]:
+    """A run's events, one a paragraph: the seq, the kind, and what it says."""
+    return [_frame(raw) for raw in batch.events]
+
+
+def last_seq(batch: RunBatch, after: int) -> int:
+    """The seq of the last frame of a batch; as far as the count says when it cannot be read."""
+    frame = _decode(batch.events[-1]) if batch.events else None
+    seq = frame.get("seq") if isinstance(frame, dict) else None
+    return seq if isinstance(seq, int) else after + len(batch.events)
+
+
+def acts(page: AuditPage) -> list[Paragraph]:
+    """The audit of a session, the newest first."""
+    shown = [
+        Paragraph(
+            f"{entry.at[:19].replace('T', ' ')} {entry.action:<12.12}",
+            f"by {entry.actor}: {entry.outcome}" + (f" ({entry.reason})" if entry.reason else ""),
+        )
+        for entry in page.entries
+    ]
+    return shown or [Paragraph("", "no acts on this session", "dim")]
+
+
+def facts(detail: SessionDetail, now: int) -> list[Paragraph]:
+    """Everything else that is known, label by label."""
+    shown: list[Paragraph] = []
+    if detail.session is not None:
+        row = SessionLine(detail.session, detail.pin, detail.cost, detail.run)
+        shown += [Paragraph(f"{fact.label:<15}", fact.text, fact.tone) for fact in SESSIONS.facts(row, now)]
+    else:
+        shown.append(Paragraph(f"{'live':<15}", "○ not now", "dim"))
+        if detail.pin is not None:
+            shown.append(Paragraph(f"{'model':<15}", f"{detail.pin.model} ({detail.pin.tier})"))
+        if detail.cost is not None:
+            shown.append(Paragraph(f"{'cost':<15}", units.money(detail.cost.micros)))
+    shown.append(Paragraph(f"{'owner':<15}", detail.owner or "–"))
+    shown.append(Paragraph(f"{'messages':<15}", units.count(detail.messages)))
+    if detail.seat is not None:
+        shown.append(Paragraph(f"{'seat':<15}", f"{detail.seat.state} for {detail.seat.model}"))
+    shown += [Paragraph(f"{name:<15.15}", value, "dim") for name, value in sorted(detail.config.items())]
+    return shown
+
+
+def _frame(raw: msgspec.Raw) -> Paragraph:
+    frame = _decode(raw)
+    if not isinstance(frame, dict):
+        return Paragraph(f"{'?':>7} {'unreadable':<14}", bytes(raw)[:200].decode("utf-8", "replace"), "warn")
+    kind = str(frame.get("kind", "?"))
+    text = next((frame[name] for name in _TEXT_FIELDS if isinstance(frame.get(name), str)), None)
+    if text is None:
+        rest = {name: value for name, value in frame.items() if name not in _OWN_FIELDS}
+        text = msgspec.json.encode(rest).decode("utf-8", "replace") if rest else ""
+    return Paragraph(
+        f"{frame.get('seq', '?')!s:>7.7} {kind:<14.14}", text[:_FRAME_LIMIT], _FRAME_TONES.get(kind, "")
+    )
+
+
+def _decode(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _plain(content: Any) -> str:
+    """A message's text; of structured parts the texts, and the kinds of the others."""
+    match content:
+        case str():
+            return content
+        case None:
+            return ""
+        case list():
+            return "\n".join(_plain(part) for part in content)
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": str(kind)}:
+            return f"[{kind}]"
+        case _:
+            return msgspec.json.encode(content).decode("utf-8", "replace")

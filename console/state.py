@@ -1,0 +1,315 @@
+"""What every pane draws from: the rows of a core, and the one function that changes them.
+
+`reduce` changes a `ConsoleState` in place and is otherwise pure: no clock, no I/O, nothing but the state and the
+event decide the outcome, so the same journal gives the same state however it is cut into batches. In place,
+because copying dictionaries of 100,000 rows for every event would cost more than drawing them; the rows
+themselves are frozen and replaced. Which rows changed is collected in `ConsoleState.changed` until the screen
+takes it, so that a frame costs what changed and not what the house holds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, assert_never
+
+from core.protocol import (
+    Acted,
+    AnyEvent,
+    AnyRow,
+    CostChanged,
+    CostRow,
+    CostScope,
+    Noticed,
+    PinChanged,
+    PinGone,
+    PinRow,
+    Progress,
+    QueueChanged,
+    QueueRow,
+    RunChanged,
+    RunGone,
+    RunRow,
+    SeatChanged,
+    SeatGone,
+    SeatRow,
+    SessionChanged,
+    SessionGone,
+    SessionRow,
+    ViewHead,
+)
+
+JOURNAL_EVENTS = 2_000
+"""How many of the latest events the console keeps."""
+
+IN_FLIGHT = frozenset({"running", "stalled", "aborting"})
+"""The states of a run that has not ended."""
+
+Table = Literal["queues", "seats", "runs", "sessions", "pins", "costs", "journal"]
+
+
+class CostKey(NamedTuple):
+    """What a cost row counts for."""
+
+    scope: CostScope
+    key: str
+
+
+class Entry(NamedTuple):
+    """One event in the console's journal; `number` counts up for as long as the console runs."""
+
+    number: int
+    event: AnyEvent
+
+
+Key = str | int | CostKey
+"""What a row is known by: a model, user, run or session; a cost's scope and key; an entry's number."""
+
+
+@dataclass(slots=True)
+class Changed:
+    """The keys of rows that were set or went, by table; `everything` after a new view."""
+
+    everything: bool = False
+    rows: dict[Table, set[Key]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.rows)
+
+    def add(self, table: Table, key: Key) -> None:
+        """Note that this row is another one now, or gone."""
+        keys = self.rows.get(table)
+        if keys is None:
+            self.rows[table] = {key}
+        else:
+            keys.add(key)
+
+    def of(self, *tables: Table) -> set[Key]:
+        """The changed keys of these tables together; only sensible where they share their keys."""
+        return set().union(*(self.rows.get(table, ()) for table in tables))
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one view."""
+
+    queues: dict[str, QueueRow] = field(default_factory=dict)
+    seats: dict[str, SeatRow] = field(default_factory=dict)
+    runs: dict[str, RunRow] = field(default_factory=dict)
+    sessions: dict[str, SessionRow] = field(default_factory=dict)
+    pins: dict[str, PinRow] = field(default_factory=dict)
+    costs: dict[CostKey, CostRow] = field(default_factory=dict)
+
+    def put(self, row: AnyRow) -> None:
+        """Set one row under its own key."""
+        match row:
+            case RunRow():
+                self.runs[row.run_id] = row
+            case SessionRow():
+                self.sessions[row.session_key] = row
+            case CostRow():
+                self.costs[CostKey(row.scope, row.key)] = row
+            case PinRow():
+                self.pins[row.session_key] = row
+            case SeatRow():
+                self.seats[row.user_id] = row
+            case QueueRow():
+                self.queues[row.model] = row
+            case _:
+                assert_never(row)
+
+    def count(self) -> int:
+        """How many rows there are."""
+        few = len(self.queues) + len(self.seats) + len(self.runs)
+        return few + len(self.sessions) + len(self.pins) + len(self.costs)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Figures of the whole house, kept as rows change so that nobody ever counts."""
+
+    in_flight: int = 0
+    waiting: int = 0
+    seated: int = 0
+    micros: int = 0
+
+
+@dataclass(slots=True)
+class ConsoleState:
+    """The state of one core at one cursor, the latest events, and what changed since somebody looked."""
+
+    head: ViewHead | None = None
+    cursor: str = ""
+    rows: Rows = field(default_factory=Rows)
+    totals: Totals = field(default_factory=Totals)
+    journal: deque[Entry] = field(default_factory=deque)
+    noted: int = 0
+    changed: Changed = field(default_factory=Changed)
+    arriving: tuple[ViewHead, Rows] | None = None
+
+    def take_changed(self) -> Changed:
+        """What changed since the last call."""
+        changed, self.changed = self.changed, Changed()
+        return changed
+
+    def entry(self, number: int) -> Entry | None:
+        """The journal's entry of that number, unless it is no longer kept."""
+        if not self.journal:
+            return None
+        index = number - self.journal[0].number
+        # near an end in practice: a frame asks for the newest entries, and for those that just went
+        return self.journal[index] if 0 <= index < len(self.journal) else None
+
+    def view_progress(self) -> tuple[int, int] | None:
+        """How many rows of how many have come, while a view is on its way."""
+        if self.arriving is None:
+            return None
+        head, rows = self.arriving
+        return rows.count(), sum(head.counts.values())
+
+
+def begin_view(state: ConsoleState, head: ViewHead) -> None:
+    """A new view begins; what is shown stays until it is complete."""
+    state.arriving = (head, Rows())
+
+
+def add_rows(state: ConsoleState, rows: Iterable[AnyRow]) -> None:
+    """More rows of the view that is on its way; raises ValueError when none is."""
+    if state.arriving is None:
+        raise ValueError("rows of a view that has not begun")
+    arriving = state.arriving[1]
+    for row in rows:
+        arriving.put(row)
+
+
+def end_view(state: ConsoleState, cursor: str) -> None:
+    """The view is complete: it replaces what was shown. Raises ValueError when none has begun.
+
+    The events that the console has seen stay in its journal; after a gap, or a restart of the core, a notice
+    among them says that some are missing.
+    """
+    if state.arriving is None:
+        raise ValueError("the end of a view that has not begun")
+    before = state.head
+    state.head, state.rows = state.arriving
+    state.arriving = None
+    state.cursor = cursor
+    state.totals = _count(state.rows)
+    if before is not None:
+        restarted = before.epoch != state.head.epoch
+        text = "the core was restarted" if restarted else "the console fell behind"
+        _note(
+            state,
+            Noticed(
+                level="warning",
+                code="gap",
+                at=state.head.now,
+                message=f"{text}: this is a new view, and events before it may be missing here",
+            ),
+        )
+    state.changed.everything = True
+
+
+def reduce(state: ConsoleState, event: AnyEvent) -> None:
+    """Bring the state forward by one event; see the module's docstring for what is pure about it."""
+    rows, changed = state.rows, state.changed
+    match event:
+        case Progress():
+            for run in event.runs:
+                # a run that ended or went meanwhile does not come back by a late figure
+                known = rows.runs.get(run.run_id)
+                if known is not None and known.state in IN_FLIGHT:
+                    _set_run(state, run)
+            return  # four a second, and they say nothing that the runs do not show
+        case RunChanged():
+            _set_run(state, event.run)
+        case RunGone():
+            gone = rows.runs.pop(event.run_id, None)
+            if gone is not None:
+                state.totals.in_flight -= gone.state in IN_FLIGHT
+                changed.add("runs", event.run_id)
+        case SessionChanged():
+            _set_session(state, event.session)
+        case SessionGone():
+            known_session = rows.sessions.get(event.session_key)
+            if known_session is not None and known_session.generation <= event.generation:
+                del rows.sessions[event.session_key]
+                changed.add("sessions", event.session_key)
+        case SeatChanged() | SeatGone() | QueueChanged():
+            _reduce_admission(state, event)
+        case PinChanged():
+            rows.pins[event.pin.session_key] = event.pin
+            changed.add("pins", event.pin.session_key)
+        case PinGone():
+            if rows.pins.pop(event.session_key, None) is not None:
+                changed.add("pins", event.session_key)
+        case CostChanged():
+            for cost in event.costs:
+                _set_cost(state, cost)
+        case Acted() | Noticed():
+            pass
+        case _:
+            assert_never(event)
+    _note(state, event)
+
+
+def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | QueueChanged) -> None:
+    rows, changed = state.rows, state.changed
+    match event:
+        case SeatChanged():
+            rows.seats[event.seat.user_id] = event.seat
+            changed.add("seats", event.seat.user_id)
+        case SeatGone():
+            if rows.seats.pop(event.user_id, None) is not None:
+                changed.add("seats", event.user_id)
+        case QueueChanged():
+            before = rows.queues.get(event.queue.model)
+            if before is not None:
+                state.totals.waiting -= before.waiting
+                state.totals.seated -= before.seated
+            state.totals.waiting += event.queue.waiting
+            state.totals.seated += event.queue.seated
+            rows.queues[event.queue.model] = event.queue
+            changed.add("queues", event.queue.model)
+
+
+def _set_run(state: ConsoleState, run: RunRow) -> None:
+    before = state.rows.runs.get(run.run_id)
+    state.totals.in_flight += (run.state in IN_FLIGHT) - (before is not None and before.state in IN_FLIGHT)
+    state.rows.runs[run.run_id] = run
+    state.changed.add("runs", run.run_id)
+
+
+def _set_session(state: ConsoleState, session: SessionRow) -> None:
+    known = state.rows.sessions.get(session.session_key)
+    if known is None or known.generation <= session.generation:
+        state.rows.sessions[session.session_key] = session
+        state.changed.add("sessions", session.session_key)
+
+
+def _set_cost(state: ConsoleState, cost: CostRow) -> None:
+    key = CostKey(cost.scope, cost.key)
+    if cost.scope == "model":
+        # every turn counts for exactly one model, so the models' sum is what the house has spent
+        before = state.rows.costs.get(key)
+        state.totals.micros += cost.micros - (before.micros if before else 0)
+    state.rows.costs[key] = cost
+    state.changed.add("costs", key)
+
+
+def _note(state: ConsoleState, event: AnyEvent) -> None:
+    state.noted += 1
+    state.journal.append(Entry(state.noted, event))
+    state.changed.add("journal", state.noted)
+    while len(state.journal) > JOURNAL_EVENTS:
+        state.changed.add("journal", state.journal.popleft().number)
+
+
+def _count(rows: Rows) -> Totals:
+    return Totals(
+        in_flight=sum(run.state in IN_FLIGHT for run in rows.runs.values()),
+        waiting=sum(queue.waiting for queue in rows.queues.values()),
+        seated=sum(queue.seated for queue in rows.queues.values()),
+        micros=sum(cost.micros for cost in rows.costs.values() if cost.scope == "model"),
+    )

@@ -1,0 +1,77 @@
+"""Single lines of styled text, redrawn only when they change: the header, the tabs, the footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from console.text import fit, neutral, width
+
+
+class Part(NamedTuple):
+    """A piece of a line. Texts from strangers are made neutral here."""
+
+    text: str
+    style: Style
+
+
+def strip_of(parts: Iterable[Part], cells: int, filler: Style | None = None) -> Strip:
+    """The parts in exactly that many cells: cut with an ellipsis, or filled up."""
+    segments: list[Segment] = []
+    left = cells
+    for text, style in parts:
+        if left <= 0:
+            break
+        shown = neutral(text)
+        taken = width(shown)
+        if taken > left:
+            shown, taken = fit(shown, left), left
+        segments.append(Segment(shown, style))
+        left -= taken
+    if left > 0:
+        segments.append(Segment(" " * left, filler))
+    return Strip(segments, cells)
+
+
+class Lines(Widget):
+    """A few lines that stand still; each has a left part, and a right one that gives way when it is narrow."""
+
+    DEFAULT_CSS = "Lines { height: auto; width: 1fr; }"
+
+    def __init__(self, count: int = 1, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._count = count
+        self._left: list[Sequence[Part]] = [()] * count
+        self._right: list[Sequence[Part]] = [()] * count
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self._count
+
+    def put(self, y: int, left: Sequence[Part], right: Sequence[Part] = ()) -> None:
+        """Show these parts in line `y`; nothing is drawn when they are there already."""
+        if (left, right) != (self._left[y], self._right[y]):
+            self._left[y], self._right[y] = left, right
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        return self._parts(y).apply_style(self.rich_style)
+
+    def _parts(self, y: int) -> Strip:
+        cells = self.size.width
+        if y >= self._count:
+            return Strip.blank(cells)
+        left, right = self._left[y], self._right[y]
+        wanted = sum(width(neutral(part.text)) for part in left)
+        aside = sum(width(neutral(part.text)) for part in right)
+        if right and wanted + aside + 1 <= cells:
+            return strip_of(
+                (*left, Part(" " * (cells - wanted - aside), Style.null()), *right),
+                cells,
+            )
+        return strip_of(left, cells)

@@ -1,0 +1,1 @@
+"""The console, over a core that is played."""

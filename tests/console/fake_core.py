@@ -1,0 +1,282 @@
+"""A core that is played: rows in, commands written down, and events out that say what the commands did."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, assert_never
+
+import msgspec
+
+from console.state import Rows
+from core.clock import Clock, SystemClock, timestamp
+from core.errors import CoreUnreachable, RunNotFound, SessionNotFound
+from core.journal import Journal
+from core.protocol import (
+    AbortRun,
+    Acted,
+    AnyCommand,
+    AnyEvent,
+    AnyRow,
+    AuditEntry,
+    AuditPage,
+    ClearDirty,
+    CloseSession,
+    Done,
+    EventBatch,
+    EvictSession,
+    HistoryPage,
+    MarkDirty,
+    Message,
+    Outcome,
+    Preview,
+    Refused,
+    RunBatch,
+    RunChanged,
+    SearchHit,
+    SessionChanged,
+    SessionDetail,
+    SessionGone,
+    ViewHead,
+    ViewPart,
+    ViewRows,
+    ViewTail,
+    action_of,
+    target_of,
+)
+from core.protocol.answers import ROWS_PER_PART
+
+
+class FakeCore:
+    """Plays the `Core` protocol. `executed` holds every command that reached it; `down` makes every call fail."""
+
+    def __init__(
+        self, *rows: AnyRow, clock: Clock | None = None, epoch: str = "e1", events: int = 1_000
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.rows = Rows()
+        self.journal = Journal(self.clock, epoch, max_events=events, max_bytes=1 << 24)
+        self.executed: list[AnyCommand] = []
+        self.previewed: list[AnyCommand] = []
+        self.audited: list[AuditEntry] = []
+        self.messages: dict[str, list[Message]] = {}
+        self.frames: dict[str, list[dict[str, Any]]] = {}
+        self.down = False
+        self.closed = 0
+        self.views = 0
+        for row in rows:
+            self.rows.put(row)
+
+    # ------------------------------------------------------------------------------------------- what a test does
+
+    def happen(self, *events: AnyEvent) -> None:
+        """Something happened in the core."""
+        for event in events:
+            match event:
+                case RunChanged():
+                    self.rows.put(event.run)
+                case SessionChanged():
+                    self.rows.put(event.session)
+                case SessionGone():
+                    self.rows.sessions.pop(event.session_key, None)
+                case _:
+                    pass
+            self.journal.append(event)
+
+    def restart(self, epoch: str) -> None:
+        """The core lost its journal and begins a new epoch."""
+        self.journal = Journal(self.clock, epoch, max_events=1_000, max_bytes=1 << 24)
+
+    # ---------------------------------------------------------------------------------------------- the protocol
+
+    async def view(self) -> AsyncIterator[ViewPart]:
+        self._reach()
+        self.views += 1
+        rows = self.rows
+        all_rows: list[AnyRow] = [
+            *rows.queues.values(),
+            *rows.seats.values(),
+            *rows.sessions.values(),
+            *rows.pins.values(),
+            *rows.costs.values(),
+            *rows.runs.values(),
+        ]
+        yield ViewHead(
+            house="house",
+            instance="local",
+            epoch=self.journal.epoch,
+            version="0",
+            now=timestamp(self.clock.now()),
+            counts={"rows": len(all_rows)},
+        )
+        for start in range(0, len(all_rows), ROWS_PER_PART):
+            yield ViewRows(rows=all_rows[start : start + ROWS_PER_PART])
+        yield ViewTail(cursor=self.journal.cursor)
+
+    async def events(self, after: str, *, wait: float = 25.0, limit: int = 1000) -> EventBatch:
+        self._reach()
+        batch = await self.journal.read(after, wait=min(wait, 0.2), limit=limit)
+        self._reach()
+        return batch
+
+    async def session(self, session_key: str) -> SessionDetail:
+        self._reach()
+        session = self.rows.sessions.get(session_key)
+        if session is None:
+            raise SessionNotFound(f"nothing is known of {session_key}")
+        return SessionDetail(
+            session_key=session_key,
+            owner="ann",
+            session=session,
+            pin=self.rows.pins.get(session_key),
+            cost=None,
+            run=self.rows.runs.get(session.run_id) if session.run_id else None,
+            seat=None,
+            messages=len(self.messages.get(session_key, [])),
+            config={"thinking": "high"},
+        )
+
+    async def run_events(self, run_id: str, after: int = 0, *, wait: float = 25.0) -> RunBatch:
+        self._reach()
+        run = self.rows.runs.get(run_id)
+        if run is None:
+            raise RunNotFound(f"run {run_id} is not known")
+        frames = [frame for frame in self.frames.get(run_id, []) if frame["seq"] > after]
+        if not frames and run.ended_at is None:
+            await self.clock.sleep(0.05)
+        return RunBatch(
+            run_id=run_id,
+            session_key=run.session_key,
+            events=[msgspec.Raw(msgspec.json.encode(frame)) for frame in frames],
+            truncated=False,
+            first_seq=1,
+            last_seq=len(self.frames.get(run_id, [])),
+            ended=run.ended_at is not None,
+        )
+
+    async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
+        self._reach()
+        return HistoryPage(session_key=session_key, messages=self.messages.get(session_key, []), before=None)
+
+    async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
+        return []
+
+    async def audit(
+        self, *, before: int | None = None, limit: int = 100, target: str | None = None
+    ) -> AuditPage:
+        self._reach()
+        entries = [entry for entry in reversed(self.audited) if target is None or entry.target == target]
+        return AuditPage(entries=entries, before=None)
+
+    async def preview(self, command: AnyCommand) -> Preview:
+        self._reach()
+        self.previewed.append(command)
+        targets = 1
+        if isinstance(command, MarkDirty) and command.session_key is None:
+            targets = len(self._marked(command))
+        return Preview(
+            cursor=self.journal.cursor, targets=targets, turns=1, tokens=1234, micros=5678, message=""
+        )
+
+    async def execute(self, command: AnyCommand) -> Outcome:
+        self._reach()
+        self.executed.append(command)
+        outcome = self._carry_out(command)
+        message, code = outcome.message, "done" if isinstance(outcome, Done) else "refused"
+        action, target = action_of(command), target_of(command)
+        self.audited.append(
+            AuditEntry(
+                id=len(self.audited) + 1,
+                at=timestamp(self.clock.now()),
+                actor="operator",
+                action=action,
+                target=target,
+                outcome=code,
+                reason=command.reason,
+            )
+        )
+        self.happen(
+            Acted(
+                command_id=command.command_id,
+                actor="operator",
+                action=action,
+                target=target,
+                reason=command.reason,
+                outcome=code,
+                message=message,
+            )
+        )
+        return outcome
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+    # --------------------------------------------------------------------------------------------------- its acts
+
+    def _reach(self) -> None:
+        if self.down:
+            raise CoreUnreachable("connection refused by http://127.0.0.1:8484")
+
+    def _carry_out(self, command: AnyCommand) -> Outcome:
+        match command:
+            case AbortRun(run_id=run_id):
+                run = self.rows.runs.get(run_id)
+                if run is None or run.ended_at is not None:
+                    return self._refuse(command, "no_active_run", f"run {run_id} has ended")
+                ended = msgspec.structs.replace(
+                    run, state="aborted", ended_at=timestamp(self.clock.now()), exit_code=0
+                )
+                self.happen(RunChanged(what="ended", run=ended))
+                session = self.rows.sessions.get(run.session_key)
+                if session is not None:
+                    self.happen(
+                        SessionChanged(
+                            what="turn_ended", session=msgspec.structs.replace(session, run_id=None)
+                        )
+                    )
+                return Done(command_id=command.command_id, count=1, message="aborted")
+            case EvictSession() | CloseSession():
+                return self._end(command)
+            case MarkDirty():
+                marked = self._marked(command)
+                for key in marked:
+                    dirty = msgspec.structs.replace(
+                        self.rows.sessions[key], dirty=command.reason or "operator"
+                    )
+                    self.happen(SessionChanged(what="marked_dirty", session=dirty))
+                return Done(command_id=command.command_id, count=len(marked), message=f"{len(marked)} marked")
+            case ClearDirty(session_key=key):
+                clean = msgspec.structs.replace(self.rows.sessions[key], dirty=None)
+                self.happen(SessionChanged(what="cleared_dirty", session=clean))
+                return Done(command_id=command.command_id, count=1, message="cleared")
+            case _:
+                return self._refuse(command, "invalid_argument", "not played")
+
+    def _end(self, command: EvictSession | CloseSession) -> Outcome:
+        session = self.rows.sessions.get(command.session_key)
+        if session is None or session.generation != command.generation:
+            return self._refuse(command, "gone", "the session has died or was reborn")
+        if session.run_id is not None:
+            match command:
+                case EvictSession():
+                    return self._refuse(command, "busy", "a turn is running")
+                case CloseSession():
+                    self._carry_out(AbortRun(command_id="", run_id=session.run_id))
+                case _:
+                    assert_never(command)
+        reason: Any = "operator" if isinstance(command, EvictSession) else "closed"
+        self.happen(
+            SessionGone(session_key=session.session_key, generation=session.generation, reason=reason)
+        )
+        return Done(command_id=command.command_id, count=1, message="disposed")
+
+    def _marked(self, command: MarkDirty) -> list[str]:
+        return [
+            key
+            for key, row in self.rows.sessions.items()
+            if command.all
+            or key == command.session_key
+            or (command.project is not None and row.project == command.project)
+        ]
+
+    def _refuse(self, command: AnyCommand, code: str, message: str) -> Refused:
+        return Refused(command_id=command.command_id, code=code, message=message)
