@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+
 import pytest
 
 from tests.bench import load
