@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from core.errors import FolderUnusable, MaitredError, StorageFailed
+from core.store import driver
 from core.store.migrations import migrate
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ class Database:
 
         Cancelling the wait does not take the unit back.
         """
-        return await asyncio.shield(self.submit(unit))
+        return await self.submit(unit)
 
     async def read(self, query: Unit[T]) -> T:
         """Run a query on a reader thread; it sees everything acknowledged so far."""
@@ -121,24 +122,32 @@ class Database:
 
     def _commit(self, writes: list[_Write]) -> None:
         """One transaction for the whole group; if it cannot be committed, every unit of it has failed."""
+        # BEGIN and COMMIT are the driver's: a unit that uses SQLAlchemy finds the transaction begun, see `_begin`
+        raw: Any = self._connection.connection.dbapi_connection
         try:
-            with self._connection.begin():
-                raw = self._connection.connection.dbapi_connection
-                assert raw is not None
-                for write in writes:
-                    self._run(raw, write)
+            raw.execute("BEGIN IMMEDIATE")
+            for write in writes:
+                self._run(raw, write)
+            driver.run_deferred(self._connection)
+            raw.execute("COMMIT")
         except (SQLAlchemyError, sqlite3.Error) as error:
+            driver.deferred(self._connection).clear()
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
             reason = getattr(error, "orig", None) or error
             for write in writes:
                 write.error = write.error or StorageFailed(f"{self._path}: {reason}; nothing was written")
 
     def _run(self, raw: Any, write: _Write) -> None:
+        deferred = driver.deferred(self._connection)
+        mark = len(deferred)
         raw.execute("SAVEPOINT unit")
         try:
             write.result = write.unit(self._connection)
         except Exception as error:  # noqa: BLE001 - whatever a unit raises belongs to its caller
             write.error = self._failure(error)
             raw.execute("ROLLBACK TO unit")
+            del deferred[mark:]
         raw.execute("RELEASE unit")
 
     def _failure(self, error: Exception) -> Exception:
@@ -186,6 +195,8 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        raw: Any = connection.connection.dbapi_connection
+        if not raw.in_transaction:
+            connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine

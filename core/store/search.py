@@ -28,12 +28,13 @@ _BEFORE_HIT = 60
 # Pieces that no word reaches across: white space, ASCII's and the general and CJK punctuation.
 _PIECE = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u206f\u3000-\u3004\u3008-\u3020\uff00-\uff0f]+")
 
-_INDEX = "INSERT INTO message_words (rowid, words) VALUES (?, ?)"
-_FORGET = """
-DELETE FROM message_words
-WHERE rowid IN (SELECT id FROM messages WHERE session_key = ? AND seq > ? AND seq < ?)
-"""
-_COPY = "INSERT INTO message_words (rowid, words) SELECT ?, words FROM message_words WHERE rowid = ?"
+# Every change of the index is deferred to the end of the transaction, so that they all happen in order.
+_INDEX = "INSERT OR REPLACE INTO message_words (rowid, words) VALUES (?, ?)"
+_FORGOTTEN = "SELECT id FROM messages WHERE session_key = ? AND seq > ? AND seq < ?"
+_FORGET = "DELETE FROM message_words WHERE rowid = ?"
+_COPY = (
+    "INSERT OR REPLACE INTO message_words (rowid, words) SELECT ?, words FROM message_words WHERE rowid = ?"
+)
 _FIND = """
 SELECT m.session_key, m.seq, m.role, m.at, m.content
 FROM (
@@ -57,17 +58,18 @@ _UNINDEX_STRAY = (
 def index(connection: Connection, message_id: int, words: str) -> None:
     """Put a new message's words into the index, in the transaction that stores the message."""
     if words:
-        driver.changed(connection, _INDEX, (message_id, words))
+        driver.defer(connection, _INDEX, (message_id, words))
 
 
 def forget(connection: Connection, session_key: str, after: int, before: int) -> None:
     """Take a session's messages with numbers between the two out of the index; they are still stored."""
-    driver.changed(connection, _FORGET, (session_key, after, before))
+    for forgotten in driver.rows(connection, _FORGOTTEN, (session_key, after, before)):
+        driver.defer(connection, _FORGET, forgotten)
 
 
 def copy(connection: Connection, source_id: int, message_id: int) -> None:
     """Index a new message like an indexed one that has the same content."""
-    driver.changed(connection, _COPY, (message_id, source_id))
+    driver.defer(connection, _COPY, (message_id, source_id))
 
 
 def find(
@@ -127,7 +129,7 @@ class _Batch(msgspec.Struct, frozen=True):
         batch = driver.rows(connection, _NEXT_BATCH, (self.after, self.last, _BATCH))
         reached = batch[-1][0] if len(batch) == _BATCH else self.last
         # whatever stands in the index between two messages is of none, and goes too
-        driver.changed(connection, _UNINDEX, (self.after, reached))
+        driver.defer(connection, _UNINDEX, (self.after, reached))
         for message_id, content in batch:
             index(connection, message_id, index_text(text_of(msgspec.json.decode(content))))
         return len(batch), reached
@@ -140,7 +142,7 @@ def _extent(connection: Connection) -> tuple[int, int]:
 
 def _sweep(connection: Connection, last: int) -> None:
     """Take out what stands in the index after the last message and belongs to none."""
-    driver.changed(connection, _UNINDEX_STRAY, (last, last))
+    driver.defer(connection, _UNINDEX_STRAY, (last, last))
 
 
 def _match(connection: Connection, wanted: list[str], limit: int, session_key: str | None) -> list[Row[Any]]:
