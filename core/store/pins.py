@@ -33,6 +33,9 @@ from core.store.pin import NOT_RECORDED, Change, Escalated, Ladder, MayUse, Pin,
 
 T = TypeVar("T")
 
+_FORGOTTEN_AT_ONCE = 500
+"""Rows in one unit of work, so that no unit keeps the others waiting for long."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -238,7 +241,9 @@ class Pins:
         expired = self._live.expire(now)
         if expired:
             cutoff = now - self._idle_ms
-            self._forget(partial(pin_records.remove_expired, session_keys=expired, cutoff=cutoff))
+            for start in range(0, len(expired), _FORGOTTEN_AT_ONCE):
+                some = expired[start : start + _FORGOTTEN_AT_ONCE]
+                self._forget(partial(pin_records.remove_expired, session_keys=some, cutoff=cutoff))
         return expired
 
     async def _change(self, session_key: str, now: int, rule: _Rule[T]) -> T:
