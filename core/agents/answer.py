@@ -75,7 +75,7 @@ class Chunk(msgspec.Struct):
 
     choices: list[Choice] = []
     usage: UsageReport | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 class Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -200,9 +201,6 @@ def _opening(chunk: Chunk) -> bytes:
     return b'{"kind":"chunk","chunk":'
 
 
-def _error_text(error: msgspec.Raw) -> str:
-    try:
-        message = msgspec.json.decode(error, type=dict[str, object]).get("message", "")
-    except msgspec.DecodeError:
-        message = ""
-    return f"the upstream reported an error in the middle of its answer: {message}"
+def _error_text(error: Any) -> str:
+    message = error.get("message") if isinstance(error, dict) else error
+    return f"the upstream reported an error in the middle of its answer: {message!s:.500}"

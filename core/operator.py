@@ -1,0 +1,222 @@
+"""The way of one command, from top to bottom: known already? check and act, audit, tell.
+
+A refusal is an answer like any other: it is audited and told as well. The effect itself is shown by the events of
+the part that acted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import assert_never
+
+
+from core.admission import WaitingRoom
+from core.chat_session import ChatSession
+from core.clock import Clock
+from core.errors import InvalidArgument, MaitredError, SessionBusy, SessionNotFound, TargetGone
+from core.journal import Journal
+from core.protocol import (
+    AbortRun,
+    Acted,
+    AdmitNow,
+    AnyCommand,
+    BanUser,
+    ClearDirty,
+    CloseSession,
+    Done,
+    EndSeat,
+    EvictSession,
+    MarkDirty,
+    Outcome,
+    PauseAdmission,
+    Preview,
+    Refused,
+    ReleasePin,
+    ResetStrikes,
+    ResumeAdmission,
+    UnbanUser,
+    action_of,
+    target_of,
+)
+from core.router import SessionRouter
+from core.runs import Run, RunRegistry
+from core.store import audit
+from core.store.database import Database
+from core.store.pins import Pins
+
+_REMEMBERED = 10_000
+
+
+class Operator:
+    """Carries out the commands of operators."""
+
+    def __init__(
+        self,
+        *,
+        waiting_room: WaitingRoom,
+        router: SessionRouter[ChatSession],
+        runs: RunRegistry,
+        pins: Pins,
+        database: Database,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._waiting_room = waiting_room
+        self._router = router
+        self._runs = runs
+        self._pins = pins
+        self._database = database
+        self._journal = journal
+        self._clock = clock
+        self._outcomes: OrderedDict[str, asyncio.Future[Outcome]] = OrderedDict()
+
+    async def execute(self, command: AnyCommand, actor: str) -> Outcome:
+        """Carry out a command once, whoever repeats it and however often."""
+        if not command.command_id:
+            raise InvalidArgument("$.commandId: expected an id of your own, such as a UUID", path="$.commandId")
+        known = self._outcomes.get(command.command_id)
+        if known is None:
+            known = asyncio.ensure_future(self._once(command, actor))
+            self._outcomes[command.command_id] = known
+            while len(self._outcomes) > _REMEMBERED:
+                self._outcomes.popitem(last=False)
+        try:
+            return await asyncio.shield(known)
+        except MaitredError:
+            # it could not even be written down, so nobody may take it for done: a repeat tries again
+            self._outcomes.pop(command.command_id, None)
+            raise
+
+    async def preview(self, command: AnyCommand) -> Preview:
+        """What the command would hit and lose now; changes nothing."""
+        targets = self._targets(command)
+        lost = self._lost(command)
+        turns = "no turn is lost" if not lost else f"{len(lost)} running turn{'s' * (len(lost) > 1)} will be cut off"
+        return Preview(
+            cursor=self._journal.cursor,
+            targets=len(targets),
+            turns=len(lost),
+            tokens=sum(run.input_tokens + run.output_tokens for run in lost),
+            micros=sum(run.micros for run in lost),
+            message=f"{action_of(command)}: {len(targets)} target{'s' * (len(targets) != 1)}; {turns}",
+        )
+
+    def _lost(self, command: AnyCommand) -> list[Run]:
+        """The running turns that the command would cut off."""
+        match command:
+            case AbortRun(run_id=run_id):
+                run = self._runs.get(run_id)
+            case CloseSession(session_key=key):
+                run = self._runs.current(key)
+            case _:
+                return []
+        return [run] if run is not None and not run.ended else []
+
+    def _targets(self, command: AnyCommand) -> list[str]:
+        """What a command is aimed at: session keys, or the one run, user or model that it names."""
+        match command:
+            case MarkDirty(session_key=None):
+                return [row.session_key for row in self._router.rows() if command.all or row.project == command.project]
+            case _:
+                return [target_of(command)]
+
+    async def _once(self, command: AnyCommand, actor: str) -> Outcome:
+        stored = await self._database.read(lambda connection: audit.outcome_of(connection, command.command_id))
+        if stored is not None:
+            return stored
+        try:
+            count, message = await self._act(command, actor)
+            outcome: Outcome = Done(command_id=command.command_id, count=count, message=message)
+        except MaitredError as error:
+            outcome = Refused(command_id=command.command_id, code=error.code, message=error.message)
+        now = self._clock.now()
+        await self._database.write(
+            lambda connection: audit.record_command(connection, command, outcome, actor=actor, at=now)
+        )
+        self._journal.append(
+            Acted(
+                command_id=command.command_id,
+                actor=actor,
+                action=action_of(command),
+                target=target_of(command),
+                reason=command.reason,
+                outcome="done" if isinstance(outcome, Done) else outcome.code,
+                message=outcome.message,
+            )
+        )
+        return outcome
+
+    async def _act(self, command: AnyCommand, actor: str) -> tuple[int, str]:
+        """Act through the part that owns the target: how many were hit, and what to tell."""
+        match command:
+            case AbortRun(run_id=run_id, reason=reason):
+                self._runs.abort(run_id, reason or f"by {actor}")
+                return 1, "abort sent"
+            case EvictSession(session_key=key, generation=generation):
+                return await self._evict(key, generation)
+            case CloseSession(session_key=key, generation=generation):
+                self._check_generation(key, generation)
+                await self._router.close(key, generation)
+                return 1, "session closed"
+            case MarkDirty():
+                return self._mark(command)
+            case ClearDirty(session_key=key, generation=generation):
+                self._check_generation(key, generation)
+                cleared = self._router.clear_dirty(key, generation)
+                return int(cleared), "mark taken back" if cleared else "there was no mark"
+            case PauseAdmission(model=model):
+                await self._waiting_room.pause(model, actor=actor)
+                return 1, f"admission to {model or 'every model'} is paused"
+            case ResumeAdmission(model=model):
+                await self._waiting_room.resume(model, actor=actor)
+                return 1, f"admission to {model or 'every model'} goes on"
+            case AdmitNow(user_id=user_id):
+                await self._waiting_room.admit_now(user_id)
+                return 1, "admitted"
+            case EndSeat(user_id=user_id):
+                await self._waiting_room.end(user_id)
+                return 1, "seat ended"
+            case BanUser(user_id=user_id, reason=reason):
+                await self._waiting_room.ban(user_id, actor=actor, reason=reason)
+                return 1, "banned"
+            case UnbanUser(user_id=user_id, reason=reason):
+                await self._waiting_room.unban(user_id, actor=actor, reason=reason)
+                return 1, "unbanned"
+            case ReleasePin(session_key=key):
+                await self._pins.release(key)
+                return 1, "pin released"
+            case ResetStrikes(session_key=key):
+                await self._pins.reset_strikes(key)
+                return 1, "strikes forgotten"
+            case _ as never:
+                assert_never(never)
+
+    async def _evict(self, key: str, generation: int | None) -> tuple[int, str]:
+        match await self._router.evict(key, generation):
+            case "evicted":
+                return 1, "session evicted; history, pin and cost stay"
+            case "busy":
+                raise SessionBusy(f"session {key!r} has a turn; close it instead, which aborts the turn")
+            case "gone":
+                raise TargetGone(f"session {key!r} is gone or was rebuilt since; look again")
+            case _ as never:
+                assert_never(never)
+
+    def _mark(self, command: MarkDirty) -> tuple[int, str]:
+        given = [command.session_key is not None, command.project is not None, command.all]
+        if sum(given) != 1:
+            raise InvalidArgument("mark exactly one of sessionKey, project or all", path="$.sessionKey")
+        if command.session_key is not None:
+            self._check_generation(command.session_key, command.generation)
+        marked = self._router.mark_dirty(
+            session_key=command.session_key, project=command.project, all=command.all, reason=command.reason
+        )
+        if command.session_key is not None and not marked:
+            raise SessionNotFound(f"there is no live session {command.session_key!r}")
+        return marked, f"{marked} sessions will be rebuilt at their next use"
+
+    def _check_generation(self, key: str, generation: int | None) -> None:
+        row = self._router.row(key)
+        if row is None or generation not in (None, row.generation):
+            raise TargetGone(f"session {key!r} is gone or was rebuilt since; look again")

@@ -1,0 +1,111 @@
+"""Who is calling, and what that role may do.
+
+Tokens are known by their SHA-256 and compared in constant time. On loopback with no token configured the data plane
+is open; the control plane always needs a token, one of which the first start writes to the state folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from core.errors import FolderUnusable, Forbidden, StartRefused, Unauthorized
+from core.settings import Token
+
+Role = Literal["viewer", "operator", "service", "user", "open"]
+"""`open` is the caller without a token on loopback: the data plane for anybody."""
+
+DATA: frozenset[Role] = frozenset({"service", "user", "open"})
+SEE: frozenset[Role] = frozenset({"viewer", "operator"})
+READ: frozenset[Role] = frozenset({"operator", "service", "user"})
+"""Content of messages and runs: an operator's reading is audited, a user's own only."""
+ACT: frozenset[Role] = frozenset({"operator"})
+ANYBODY: frozenset[Role] = frozenset()
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """A caller: the role, the token's name (the actor of what is audited), the user it stands for."""
+
+    role: Role
+    name: str
+    user: str | None = None
+
+
+class Authentication:
+    """Knows the tokens of one server."""
+
+    def __init__(self, tokens: Sequence[Token], local_token: str, *, loopback: bool) -> None:
+        """Raises StartRefused when there is no token and the address is not loopback."""
+        if not tokens and not loopback:
+            raise StartRefused(
+                "refusing to listen on a foreign address without a token: add one under [[tokens]] in the settings, "
+                "or listen on 127.0.0.1"
+            )
+        self._open = not tokens
+        self._known = [(token.sha256, Principal(token.role, token.name, token.user or None)) for token in tokens]
+        self._known.append((hash_of(local_token), Principal("operator", "local")))
+
+    def admit(self, authorization: str | None, roles: frozenset[Role]) -> Principal:
+        """The caller behind an Authorization header, if one of `roles`; raises Unauthorized or Forbidden."""
+        principal = self._find(authorization)
+        if principal is None or (principal.role not in roles and self._open and "open" in roles):
+            # OpenAI's clients always send some key: on an open data plane any will do
+            if self._open and "open" in roles:
+                return Principal("open", "open")
+            raise Unauthorized(
+                "this call needs a token of this server: send Authorization: Bearer …; "
+                "`maitred info` shows where the local one is kept"
+            )
+        if principal.role not in roles:
+            raise Forbidden(f"the token {principal.name!r} has the role {principal.role}; needed: {_list(roles)}")
+        return principal
+
+    def _find(self, authorization: str | None) -> Principal | None:
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        digest = hash_of(token.strip())
+        found = None
+        for known, principal in self._known:
+            # no early end: the time taken tells nothing of which token came close
+            if hmac.compare_digest(known, digest):
+                found = principal
+        return found
+
+
+def _list(roles: frozenset[Role]) -> str:
+    return " or ".join(sorted(roles - {"open"}))
+
+
+def hash_of(token: str) -> str:
+    """A token's SHA-256 as the settings hold it."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def local_token(folder: Path) -> str:
+    """The operator's token of this machine, made at the first start (mode 0600) in the state folder."""
+    path = folder / "token"
+    try:
+        try:
+            found = path.read_text(encoding="ascii").strip()
+            if found:
+                path.chmod(0o600)
+                return found
+        except FileNotFoundError:
+            pass
+        token = "mtr_" + secrets.token_urlsafe(32)
+        # written whole beside and moved: a second start never reads half a token
+        fresh = path.with_suffix(f".{os.getpid()}")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(token + "\n")
+        fresh.replace(path)
+    except OSError as error:
+        raise FolderUnusable(f"{path}: cannot be used ({error.strerror}); make it readable and writable for you") from error
+    return token

@@ -1,0 +1,113 @@
+"""The control plane: what a console sees and does. Streams are bounded polls, see `core.journal`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from starlette.responses import StreamingResponse
+
+from core.errors import MaitredError
+from core.protocol import AuditPage, EventBatch, HistoryPage, Outcome, Preview, RunBatch, SearchHit, SessionDetail
+from core.server.responses import error_response, json_response
+from core.server.routes import Call
+from core.session_core import SessionCore
+
+_LONGEST_WAIT = 60.0
+_MOST_EVENTS = 10_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ControlPlane:
+    """The handlers of the control plane and of the reading part of the data plane."""
+
+    def __init__(self, core: SessionCore) -> None:
+        self._core = core
+
+    async def view(self, call: Call) -> StreamingResponse:
+        """A view as JSON lines: a head with counts, rows, a tail with the cursor."""
+
+        async def lines() -> AsyncIterator[bytes]:
+            async for part in self._core.view():
+                yield _encode(part) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def events(self, call: Call) -> EventBatch:
+        """A long poll of the journal."""
+        return await self._core.events(
+            call.text("after"), wait=_wait(call), limit=min(max(call.number("limit", int, 1000), 1), _MOST_EVENTS)
+        )
+
+    async def execute(self, call: Call) -> Outcome:
+        """Carry out one command; the actor is the token's."""
+        return await self._core.execute(call.body, actor=_actor(call))
+
+    async def preview(self, call: Call) -> Preview:
+        """What a command would hit."""
+        return await self._core.preview(call.body)
+
+    async def session(self, call: Call) -> SessionDetail:
+        """All about one session."""
+        return await self._core.session(call.param("key"))
+
+    async def history(self, call: Call) -> HistoryPage:
+        """A page of messages."""
+        key = call.param("key")
+        self._core.check_owner(await self._core.owner(key), call.principal.user, key)
+        page = await self._core.history(
+            key, before=call.number("before", int, 0) or None, limit=call.number("limit", int, 100)
+        )
+        await self._read(call, "history", key)
+        return page
+
+    async def run_events(self, call: Call) -> RunBatch:
+        """A run's frames, waiting for more."""
+        run_id = call.param("run_id")
+        key, user = self._core.run_owner(run_id)
+        self._core.check_owner(user, call.principal.user, key)
+        batch = await self._core.run_events(run_id, call.number("after", int, 0), wait=_wait(call))
+        await self._read(call, "run", key)
+        return batch
+
+    async def search(self, call: Call) -> list[SearchHit]:
+        """Messages that hold every word."""
+        hits = await self._core.search(
+            call.text("q"), limit=call.number("limit", int, 20), session_key=call.text("sessionKey") or None
+        )
+        await self._read(call, "search", call.text("sessionKey") or None)
+        return hits
+
+    async def audit(self, call: Call) -> AuditPage:
+        """The operators' acts, newest first."""
+        return await self._core.audit(
+            before=call.number("before", int, 0) or None,
+            limit=call.number("limit", int, 100),
+            target=call.text("target") or None,
+        )
+
+    async def alive(self, call: Call) -> Any:
+        """The process answers."""
+        return {"status": "ok"}
+
+    async def ready(self, call: Call) -> Any:
+        """New turns are taken."""
+        try:
+            self._core.check_ready()
+        except MaitredError as error:
+            return error_response(error)
+        return json_response({"status": "ready"})
+
+    async def _read(self, call: Call, what: str, session_key: str | None) -> None:
+        if call.principal.role == "operator":
+            await self._core.note_reading(_actor(call), what, session_key)
+
+
+def _actor(call: Call) -> str:
+    return call.principal.name
+
+
+def _wait(call: Call) -> float:
+    return min(max(call.number("wait", float, 25.0), 0.0), _LONGEST_WAIT)

@@ -1,0 +1,101 @@
+"""Answers and errors as HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from core.errors import (
+    Conflict,
+    Forbidden,
+    GateRefused,
+    InvalidArgument,
+    MaitredError,
+    NotFound,
+    SessionUnavailable,
+    ShuttingDown,
+    Unauthorized,
+    UpstreamFailed,
+    UpstreamRefused,
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(answer: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Any answer of ours as JSON."""
+    return Response(_encode(answer), status, headers, "application/json")
+
+
+def error_body(error: MaitredError) -> bytes:
+    """``{"error": {"code", "message", "retryAfterMs"?, "path"?}}``."""
+    told: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.retry_after_ms is not None:
+        told["retryAfterMs"] = error.retry_after_ms
+    if isinstance(error, InvalidArgument) and error.path:
+        told["path"] = error.path
+    return _encode({"error": told})
+
+
+def error_response(error: MaitredError) -> Response:
+    """An error of the control and data plane, with the status of its class."""
+    return Response(error_body(error), status_of(error), retry_headers(error), "application/json")
+
+
+def openai_error_body(error: MaitredError) -> bytes:
+    """The error in the shape that OpenAI's clients read."""
+    return _encode(
+        {
+            "error": {
+                "message": error.message,
+                "type": _openai_type(error),
+                "param": error.path if isinstance(error, InvalidArgument) else None,
+                "code": error.gate_code if isinstance(error, GateRefused) else error.code,
+            }
+        }
+    )
+
+
+def openai_error_response(error: MaitredError, headers: dict[str, str] | None = None) -> Response:
+    """An error of a chat completion; what an upstream refused passes as it came."""
+    headers = dict(headers or {})
+    if isinstance(error, UpstreamRefused):
+        return Response(error.body, error.status, headers | error.headers, "application/json")
+    return Response(openai_error_body(error), status_of(error), headers | retry_headers(error), "application/json")
+
+
+def status_of(error: MaitredError) -> int:
+    """The HTTP status an error travels with."""
+    return error.gate_status if isinstance(error, GateRefused) else error.http_status
+
+
+def retry_headers(error: MaitredError) -> dict[str, str]:
+    """When waiting helps, how long; when it does not, that nobody should try again by itself."""
+    if error.retry_after_ms is not None:
+        return {
+            "retry-after-ms": str(error.retry_after_ms),
+            "retry-after": str(-(-error.retry_after_ms // 1000)),
+        }
+    if isinstance(error, Unauthorized):
+        return {"www-authenticate": "Bearer", "x-should-retry": "false"}
+    if isinstance(error, UpstreamFailed | ShuttingDown | SessionUnavailable):
+        return {}
+    return {"x-should-retry": "false"}
+
+
+def _openai_type(error: MaitredError) -> str:
+    match error:
+        case InvalidArgument():
+            return "invalid_request_error"
+        case Unauthorized():
+            return "authentication_error"
+        case Forbidden():
+            return "permission_error"
+        case NotFound():
+            return "not_found_error"
+        case GateRefused() | Conflict():
+            return "admission_error" if isinstance(error, GateRefused) else "conflict_error"
+        case _:
+            return "server_error"
