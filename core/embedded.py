@@ -6,6 +6,7 @@ Drawing never delays the gateway, and a busy gateway never delays a key press. O
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -126,14 +127,11 @@ class EmbeddedCore:
         return await self._cross(self._living().execute(command, actor=self._actor))
 
     async def aclose(self, drain_seconds: float = 0.0) -> None:
-        """Drain for that long, cut off the rest, stop the thread; closing twice does nothing."""
-        loop, leave = self._loop, self._leave
-        if loop is not None and leave is not None and self._thread.is_alive():
-            self._drain_seconds = drain_seconds
-            try:
-                loop.call_soon_threadsafe(leave.set)
-            except RuntimeError:  # the loop has closed in this very moment
-                pass
+        """Drain for that long, cut off the rest, stop the thread. A second call with 0 cuts a drain short."""
+        loop = self._loop
+        if loop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop may close in this very moment
+                loop.call_soon_threadsafe(self._tell_to_leave, drain_seconds)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def _living(self) -> SessionCore:
@@ -150,6 +148,14 @@ class EmbeddedCore:
             call.close()
             raise ShuttingDown("the embedded core has stopped") from None
         return await asyncio.wrap_future(future)
+
+    def _tell_to_leave(self, drain_seconds: float) -> None:
+        assert self._leave is not None and self._core is not None
+        if not self._leave.is_set():
+            self._drain_seconds = drain_seconds
+            self._leave.set()
+        elif not drain_seconds:
+            self._core.turns.cut_all()
 
     def _run(self) -> None:
         try:

@@ -44,9 +44,9 @@ class RemoteCore:
 
     def __init__(self, url: str, token: str | None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._client = httpx.AsyncClient(
-            base_url=self._url, headers=headers, timeout=_PATIENCE, trust_env=False, follow_redirects=False
+            base_url=self.url, headers=headers, timeout=_PATIENCE, trust_env=False, follow_redirects=False
         )
 
     async def view(self) -> AsyncIterator[ViewPart]:
@@ -64,7 +64,7 @@ class RemoteCore:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         except msgspec.DecodeError as error:
-            raise CoreUnreachable(f"{self._url}: does not speak as a maitred does ({error})") from error
+            raise CoreUnreachable(f"{self.url}: does not speak as a maitred does ({error})") from error
 
     async def events(self, after: str, *, wait: float = 25.0, limit: int = 1000) -> EventBatch:
         params = {"after": after, "wait": wait, "limit": limit}
@@ -114,16 +114,16 @@ class RemoteCore:
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.DecodeError as error:
-            raise CoreUnreachable(f"{self._url}: does not speak as a maitred does ({error})") from error
+            raise CoreUnreachable(f"{self.url}: does not speak as a maitred does ({error})") from error
 
     def _unreachable(self, error: httpx.TransportError) -> CoreUnreachable:
         return CoreUnreachable(
-            f"{self._url}: does not answer ({error or type(error).__name__}); is maitred running there?"
+            f"{self.url}: does not answer ({error or type(error).__name__}); is maitred running there?"
         )
 
     def _error(self, response: httpx.Response) -> MaitredError:
         try:
             told = msgspec.json.decode(response.content, type=_ErrorBody).error
         except msgspec.DecodeError:
-            return CoreUnreachable(f"{self._url}: answered {response.status_code}, and not as a maitred does")
+            return CoreUnreachable(f"{self.url}: answered {response.status_code}, and not as a maitred does")
         return error_from_code(told.code, told.message, retry_after_ms=told.retry_after_ms)

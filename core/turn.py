@@ -177,12 +177,16 @@ class Turns:
 
     async def aclose(self) -> None:
         """Cut off what still runs and wait until it has unwound."""
+        self.cut_all()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def cut_all(self) -> None:
+        """Take no new turns and cut off the running ones, as interrupted."""
         self._leaving = True
         for turn in self._tasks.values():
             turn.interrupted = True
             turn.cut("maitred was stopped")
-        if self._tasks:
-            await asyncio.wait(self._tasks)
 
     async def _lead(self, turn: Turn) -> None:
         key = turn.request.session_key

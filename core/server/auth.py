@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import secrets
 from collections.abc import Sequence
@@ -42,13 +43,8 @@ class Authentication:
     """Knows the tokens of one server."""
 
     def __init__(self, tokens: Sequence[Token], local_token: str, *, loopback: bool) -> None:
-        """Raises StartRefused when there is no token and the address is not loopback."""
-        if not tokens and not loopback:
-            raise StartRefused(
-                "refusing to listen on a foreign address without a token: add one under [[tokens]] in the settings, "
-                "or listen on 127.0.0.1"
-            )
-        self._open = not tokens
+        """`loopback`: without a token of the settings the data plane is open."""
+        self._open = loopback and not tokens
         self._known = [(token.sha256, Principal(token.role, token.name, token.user or None)) for token in tokens]
         self._known.append((hash_of(local_token), Principal("operator", "local")))
 
@@ -78,6 +74,25 @@ class Authentication:
             if hmac.compare_digest(known, digest):
                 found = principal
         return found
+
+
+def check_exposure(host: str, tokens: Sequence[Token]) -> None:
+    """Raises StartRefused for a server that others could reach and nobody would guard."""
+    if not tokens and not is_loopback(host):
+        raise StartRefused(
+            f"{host}: refusing to listen on a foreign address without a token; add one under [[tokens]] in the "
+            "settings, or listen on 127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _list(roles: frozenset[Role]) -> str:

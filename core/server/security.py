@@ -14,20 +14,11 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Forbidden, InvalidArgument, MaitredError, PayloadTooLarge, UnsupportedMedia
+from core.server.auth import is_loopback
 from core.server.responses import error_response
 
 _LARGEST_BODY = 32 * 1024 * 1024
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or name can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def allowed_hosts(host: str, extra: Iterable[str]) -> frozenset[str]:

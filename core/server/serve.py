@@ -11,9 +11,9 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from core.server.auth import Authentication, local_token
+from core.server.auth import Authentication, check_exposure, is_loopback, local_token
 from core.server.routes import application
-from core.server.security import SecurityFloor, allowed_hosts, is_loopback
+from core.server.security import SecurityFloor, allowed_hosts
 from core.server.table import routes
 from core.session_core import SessionCore
 
@@ -22,6 +22,7 @@ def asgi(core: SessionCore, state_folder: Path) -> ASGIApp:
     """The core's HTTP face; raises StartRefused for a foreign address without a token."""
     settings = core.settings
     host = settings.server.host
+    check_exposure(host, settings.tokens)
     loopback = is_loopback(host)
     authentication = Authentication(settings.tokens, local_token(state_folder), loopback=loopback)
     return SecurityFloor(

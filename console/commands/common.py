@@ -1,0 +1,62 @@
+"""What the commands share: settings from flags, the log file, and the way to a core that runs elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.remote import RemoteCore
+    from core.settings import Folders, Loaded
+
+
+def load_settings(config_file: str | None, host: str | None = None, port: int | None = None) -> Loaded:
+    """The settings in force, with the flags of the command line on top."""
+    from core.settings import load
+
+    path = Path(config_file) if config_file is not None else None
+    return load(path, flags={"server.host": host, "server.port": port})
+
+
+def ready_folders() -> Folders:
+    """The folders, made; and the log file opened in one of them. The screen is never written to by a log."""
+    from core.settings import folders
+
+    ready = folders()
+    ready.make()
+    path = ready.log / "maitred.log"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    path.chmod(0o600)
+    logging.basicConfig(
+        filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    return ready
+
+
+def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
+    """The core at `url`, else the one that works on this user's data folder, else the configured address.
+
+    The token comes from the named variable, else from the state folder.
+    """
+    from core.errors import InvalidArgument
+    from core.remote import RemoteCore
+    from core.settings import environment, folders, load
+
+    here = folders()
+    if url is None:
+        from core.store.lock import url_of_holder
+
+        server = load().settings.server
+        url = url_of_holder(here.data) or f"http://{server.host}:{server.port}"
+    if "://" not in url:
+        url = f"http://{url}"
+    if token_variable is not None:
+        token = environment(token_variable)
+        if token is None:
+            raise InvalidArgument(f"the variable {token_variable} holds no token; export it first")
+    else:
+        path = here.state / "token"
+        token = path.read_text(encoding="ascii").strip() if path.is_file() else None
+    return RemoteCore(url, token)

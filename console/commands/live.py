@@ -1,0 +1,103 @@
+"""``maitred`` and ``maitred attach``: the console over an embedded or a remote core."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.commands.common import load_settings, ready_folders, remote_core
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
+    from core.embedded import EmbeddedCore
+    from core.protocol import Core
+    from core.settings import Loaded
+
+
+def open_console(config_file: str | None, host: str | None, port: int | None) -> int:
+    """Open the console over an embedded core; answers the exit code.
+
+    What can be refused is refused before the screen is taken: settings, folders, the lock, the port.
+    """
+    from core.server.auth import check_exposure
+    from core.server.listener import bind
+    from core.settings import user_name
+    from core.store.lock import FolderLock
+
+    loaded = load_settings(config_file, host, port)
+    check_exposure(loaded.settings.server.host, loaded.settings.tokens)
+    folders = ready_folders()
+    lock = FolderLock(folders.data)
+    listener = bind(loaded.settings.server)
+    house: list[EmbeddedCore] = []
+
+    async def start() -> Core:
+        # imported behind the first picture: the core with its database and server takes longer than the screen
+        embedded = await asyncio.get_running_loop().run_in_executor(None, _import_embedded)
+        started = await embedded.start(loaded, folders, listener=listener, lock=lock, actor=user_name())
+        house.append(started)
+        return started
+
+    async def let_go(now: bool) -> None:
+        for core in house:
+            await core.aclose(0.0 if now else loaded.settings.server.drain_seconds)
+
+    address, served = listener.getsockname()[:2]
+    with contextlib.closing(listener):
+        try:
+            return _run(_app(start, loaded, title=f"maitred {address}:{served}", on_quit=let_go))
+        finally:
+            asyncio.run(let_go(True))
+            lock.release()
+
+
+def _import_embedded() -> type[EmbeddedCore]:
+    from core.embedded import EmbeddedCore
+
+    return EmbeddedCore
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--read-only", is_flag=True, help="Show only; no key acts.")
+@click.option("--token-env", help="The variable that holds the token; else the local one is used.")
+def attach(url: str | None, read_only: bool, token_env: str | None) -> None:
+    """Open the console over a core that runs elsewhere; it stays when the console leaves."""
+    loaded = load_settings(None)
+    core = remote_core(url, token_env)
+    app = _app(core, loaded, title=f"maitred {core.url}", embedded=False, read_only=read_only)
+    raise SystemExit(_run(app))
+
+
+def _app(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:
+    from console.app import ConsoleApp
+    from core.settings import folders
+
+    settings = loaded.settings.console
+    return ConsoleApp(
+        core,
+        theme=settings.theme,
+        theme_folders=[folders().config / "themes"],
+        keys=loaded.settings.keys,
+        frames_per_second=settings.frames_per_second,
+        **options,
+    )
+
+
+def _run(app: ConsoleApp) -> int:
+    """Run the console until it leaves, by a key or by a signal; raises what kept the core from starting."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(each, app.terminate)
+        await app.run_async()
+
+    asyncio.run(main())
+    if app.failure is not None:
+        raise app.failure
+    return app.return_code or 0

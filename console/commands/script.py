@@ -1,0 +1,154 @@
+"""``maitred view``, ``watch`` and ``do``: a running core, from scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import click
+import msgspec
+
+from console.commands.common import remote_core
+
+if TYPE_CHECKING:
+    from core.protocol import AnyCommand
+
+_TOKEN = click.option("--token-env", help="The variable that holds the token; else the local one is used.")
+
+_BY_FIELD = {
+    "abort": "runId",
+    "evict": "sessionKey",
+    "close": "sessionKey",
+    "clear-dirty": "sessionKey",
+    "unpin": "sessionKey",
+    "reset-strikes": "sessionKey",
+    "admit": "userId",
+    "end": "userId",
+    "ban": "userId",
+    "unban": "userId",
+}
+ACTIONS = (*_BY_FIELD, "dirty", "pause", "resume")
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document (this is also the default).")
+@_TOKEN
+def view(url: str | None, as_json: bool, token_env: str | None) -> None:
+    """Write one view of a core to standard output, as JSON."""
+    asyncio.run(_view(url, token_env))
+
+
+async def _view(url: str | None, token_variable: str | None) -> None:
+    from core.protocol import ViewHead, ViewRows, ViewTail
+
+    core = remote_core(url, token_variable)
+    whole: dict[str, Any] = {}
+    rows: list[Any] = []
+    try:
+        async for part in core.view():
+            match part:
+                case ViewHead():
+                    whole = msgspec.to_builtins(part)
+                    whole.pop("part")
+                case ViewRows():
+                    rows.extend(part.rows)
+                case ViewTail(cursor=cursor):
+                    whole |= {"cursor": cursor, "rows": rows}
+    finally:
+        await core.aclose()
+    _write(msgspec.json.encode(whole))
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--jsonl", is_flag=True, help="One JSON object a line (this is also the default).")
+@click.option(
+    "--new", is_flag=True, help="Only what comes from now on; else first what the journal still holds."
+)
+@_TOKEN
+def watch(url: str | None, jsonl: bool, new: bool, token_env: str | None) -> None:
+    """Write the journal of a core to standard output, line by line, until it ends or ctrl+c."""
+    asyncio.run(_watch(url, new, token_env))
+
+
+async def _watch(url: str | None, new: bool, token_variable: str | None) -> None:
+    core = remote_core(url, token_variable)
+    cursor = ""
+    try:
+        if new:
+            # a cursor that nobody gave out is answered with a gap, and with where the journal stands
+            cursor = (await core.events("now", wait=0)).cursor
+        while True:
+            batch = await core.events(cursor)
+            if batch.gap:
+                click.echo("maitred: events are missing here: the journal has moved past them", err=True)
+            for event in batch.events:
+                _write(msgspec.json.encode(event))
+            cursor = batch.cursor
+    finally:
+        await core.aclose()
+
+
+@click.command()
+@click.argument("action", type=click.Choice(ACTIONS))
+@click.argument("target")
+@click.argument("url", required=False)
+@click.option("--reason", default="", help="Why; it is kept in the audit.")
+@click.option("--generation", type=int, help="Only this generation of a session.")
+@_TOKEN
+@click.pass_context
+def do(
+    context: click.Context,
+    action: str,
+    target: str,
+    url: str | None,
+    reason: str,
+    generation: int | None,
+    token_env: str | None,
+) -> None:
+    """Carry out one operator command: the same rules, the same audit as in the console.
+
+    TARGET is a run id (abort), a session key (evict, close, dirty, clear-dirty, unpin, reset-strikes), a user id
+    (admit, end, ban, unban), or a model (pause, resume). dirty also takes project:NAME; dirty, pause and resume take all.
+    """
+    context.exit(asyncio.run(_do(_command(action, target, reason, generation), url, token_env)))
+
+
+def _command(action: str, target: str, reason: str, generation: int | None) -> AnyCommand:
+    from core.protocol import AnyCommand
+
+    fields: dict[str, Any] = {"action": action, "commandId": str(uuid4()), "reason": reason}
+    if action in _BY_FIELD:
+        fields[_BY_FIELD[action]] = target
+    elif action == "dirty":
+        if target == "all":
+            fields["all"] = True
+        elif target.startswith("project:"):
+            fields["project"] = target.removeprefix("project:")
+        else:
+            fields["sessionKey"] = target
+    elif target != "all":
+        fields["model"] = target
+    if generation is not None:
+        fields["generation"] = generation
+    return msgspec.convert(fields, AnyCommand)
+
+
+async def _do(command: AnyCommand, url: str | None, token_variable: str | None) -> int:
+    from core.protocol import Done
+
+    core = remote_core(url, token_variable)
+    try:
+        outcome = await core.execute(command)
+    finally:
+        await core.aclose()
+    _write(msgspec.json.encode(outcome))
+    return 0 if isinstance(outcome, Done) else 1
+
+
+def _write(line: bytes) -> None:
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
