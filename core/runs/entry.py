@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from core.clock import Timer, timestamp
@@ -27,6 +28,7 @@ class Entry:
         "subscribers",
         "timer",
         "watchdog",
+        "write",
     )
 
     def __init__(
@@ -48,6 +50,8 @@ class Entry:
         """Rung when an abort is wanted, and at the end."""
         self.timer: Timer | None = None
         """The deadline of an abort; after the end, the one of retention."""
+        self.write: asyncio.Future[None] | None = None
+        """The latest write of its start or end."""
         self.subscribers = 0
         self._row: RunRow | None = None
         self._started_at = timestamp(run.started_at)

@@ -12,17 +12,18 @@ EVERY_SECONDS = 0.25
 class Pace:
     """Collects the ids of runs that moved; `tell` gets them, each once, `EVERY_SECONDS` after the first."""
 
-    __slots__ = ("_clock", "_moved", "_tell", "_timer")
+    __slots__ = ("_clock", "_moved", "_stopped", "_tell", "_timer")
 
     def __init__(self, clock: Clock, tell: Callable[[list[str]], None]) -> None:
         self._clock = clock
         self._tell = tell
         self._moved: dict[str, None] = {}
         self._timer: Timer | None = None
+        self._stopped = False
 
     def moved(self, run_id: str) -> None:
         """A run has other figures than were told last."""
-        if run_id not in self._moved:
+        if run_id not in self._moved and not self._stopped:
             self._moved[run_id] = None
             if self._timer is None:
                 self._timer = self._clock.call_later(EVERY_SECONDS, self._due)
@@ -32,7 +33,8 @@ class Pace:
         self._moved.pop(run_id, None)
 
     def stop(self) -> None:
-        """Tell nothing more."""
+        """Tell nothing more, whatever moves."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -6,6 +6,7 @@ step, and so are ending a run and telling of it. Whatever ends or expires a run 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, assert_never
@@ -86,7 +87,7 @@ class RunRegistry(RunReaders):
 
         With `recorded` False the caller writes start and end to the database itself. `provider_session_id` is what
         is known already of the provider's name for the session. Raises RunInProgress, InvalidArgument for an empty
-        key or provider or a run id that is taken, ShuttingDown, StorageFailed.
+        key or provider or a run id that is taken, ShuttingDown. See `recorded` for when it is durable.
         """
         if self._closed:
             raise ShuttingDown("the core is leaving and starts no runs")
@@ -125,7 +126,7 @@ class RunRegistry(RunReaders):
         self._kept.add(entry)
         entry.watchdog.start()
         if recorded:
-            self._writes.add(
+            entry.write = self._writes.add(
                 partial(self._records.started, run), f"run {run_id}: its start could not be recorded"
             )
         return run
@@ -233,6 +234,16 @@ class RunRegistry(RunReaders):
         if entry is not None:
             self._kept.moved(entry)
 
+    async def recorded(self, run: Run) -> None:
+        """Until the run's start, and its end if it has ended, are durable. Raises StorageFailed.
+
+        Returns at once for a run whose caller records it, and for one that is no longer kept.
+        """
+        entry = self._kept.find(run.id)
+        if entry is not None and entry.write is not None:
+            await asyncio.wait({entry.write})
+            entry.write.result()
+
     async def provider_id(self, session_key: str) -> str | None:
         """What the provider calls this session, as far as that is durable. Raises StorageFailed."""
         entry = self._kept.latest(session_key)
@@ -288,14 +299,14 @@ class RunRegistry(RunReaders):
         )
         entry.provider_id.run_ended()
         if entry.recorded:
-            self._writes.add(
+            entry.write = self._writes.add(
                 partial(self._records.ended, run), f"run {run.id}: its end could not be recorded"
             )
         entry.bell.ring()
         entry.control.ring()
 
     def _save_provider_id(self, run: Run, provider_session_id: str, then: Callable[[bool], None]) -> None:
-        self._writes.add(
+        _ = self._writes.add(
             partial(self._records.save_provider_id, run.session_key, provider_session_id),
             f"run {run.id}: the provider's session id could not be written",
             then=then,

@@ -21,26 +21,28 @@ class Writes:
         failure: str,
         *,
         then: Callable[[bool], None] | None = None,
-    ) -> None:
-        """Submit a write and look after it; `then` is told whether it became durable."""
+    ) -> asyncio.Future[None]:
+        """Submit a write and look after it; `then` is told whether it became durable.
+
+        The future is for whoever wants to wait, by `asyncio.wait`: it must not be cancelled.
+        """
 
         def done(future: asyncio.Future[None]) -> None:
             self._pending.discard(future)
-            error = None if future.cancelled() else future.exception()
+            error = future.exception()
             if error is not None:
                 self._tell(f"{failure}: {error}")
             if then is not None:
-                then(error is None and not future.cancelled())
+                then(error is None)
 
         try:
             future = submit()
         except StorageFailed as error:
-            self._tell(f"{failure}: {error}")
-            if then is not None:
-                then(False)
-            return
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(error)
         self._pending.add(future)
         future.add_done_callback(done)
+        return future
 
     async def settle(self) -> None:
         """Until nothing is in flight, also nothing that a failure has set off again."""

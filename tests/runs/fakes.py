@@ -1,12 +1,20 @@
-"""Records in memory: what the database would keep, with failures on demand."""
+"""A registry for tests, and records in memory: what the database would keep, with failures on demand."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
+from typing import Any
 
+import msgspec
+
+from core.clock import ManualClock
 from core.errors import StorageFailed
-from core.runs import Run, RunStatus
+from core.journal import Journal
+from core.protocol import AnyEvent, Noticed, RunChanged, RunGone
+from core.runs import Run, RunRegistry, RunStatus
+from core.settings import Runs
 
 
 class MemoryRecords:
@@ -65,3 +73,48 @@ class MemoryRecords:
             loop.call_soon(write)
             loop.call_soon(future.set_result, None)
         return future
+
+
+class House:
+    """A registry with a clock that tests move, a journal that they read, and records in memory."""
+
+    def __init__(self, *, records: MemoryRecords | None = None, **settings: Any) -> None:
+        self.clock = ManualClock()
+        self.journal = Journal(self.clock, "e", max_events=100_000, max_bytes=1 << 30)
+        self.records = records or MemoryRecords()
+        ids = count(1)
+        self.registry = RunRegistry(
+            Runs(**settings),
+            clock=self.clock,
+            journal=self.journal,
+            records=self.records,
+            new_id=lambda: f"r{next(ids)}",
+        )
+
+    async def told(self) -> list[AnyEvent]:
+        """Every event of the journal."""
+        return (await self.journal.read("", wait=0, limit=100_000)).events
+
+    async def changes(self, run: Run) -> list[str]:
+        """What the journal says of one run, in order."""
+        said: list[str] = []
+        for event in await self.told():
+            if isinstance(event, RunChanged) and event.run.run_id == run.id:
+                said.append(event.what)
+            elif isinstance(event, RunGone) and event.run_id == run.id:
+                said.append("gone")
+        return said
+
+    async def notices(self) -> list[str]:
+        """The codes of what went wrong."""
+        return [event.code for event in await self.told() if isinstance(event, Noticed)]
+
+
+def text(content: str = "a") -> dict[str, Any]:
+    """An event as an agent publishes it."""
+    return {"kind": "text", "content": content}
+
+
+def ready(*contents: str) -> list[tuple[bytes, int, int]]:
+    """Events as a turn appends them."""
+    return [(msgspec.json.encode(text(content)), 0, 0) for content in contents]
