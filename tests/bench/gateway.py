@@ -28,12 +28,12 @@ _HEADINGS = ("figure", "direct", "gateway", "added", "ratio", "aim")
 class Size(msgspec.Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
-    latency_rounds: int = 400
+    latency_rounds: int = 1000
     rounds: int = 3
     repeats: tuple[tuple[int, int], ...] = ((1, 20), (16, 2), (64, 1))
     paced_events: int = 500
     idle_seconds: float = 3.0
-    whole_seconds: float = 4.0
+    whole_seconds: float = 6.0
     leavings: int = 20
 
 
@@ -90,7 +90,9 @@ async def _measure(targets: list[Target], upstream_port: int, pid: int | None, s
     _rates(table, "whole completions/s, 16 callers", rates, "800")
     await _leavings(table, targets[-1], upstream_port, size)
     if pid is not None:
-        table.row("resident memory at the end", "", f"{resident_mb(pid):.0f} MB", "", "", "")
+        table.row(
+            "resident memory, with the runs of the last minutes", "", f"{resident_mb(pid):.0f} MB", "", "", ""
+        )
     table.print()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ STORAGES = {"sqlite": "sqlite"}
 
 def _folders() -> list[Path]:
     named = os.environ.get("MAITRED_CONFORMANCE", "")
-    return [OWN, *(Path(folder) for folder in named.split(":") if folder)]
+    return [*(Path(folder) for folder in named.split(":") if folder), OWN]
 
 
 def _files() -> list[Path]:
@@ -40,10 +41,15 @@ def _cases() -> list[Case]:
 def _parameters() -> list[ParameterSet]:
     parameters = []
     for number, (storage, url) in enumerate(STORAGES.items()):
+        namesakes: Counter[str] = Counter()
         for case in _cases():
             reason = EXPECTED_FAILURES.get(case.id)
             marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
             name = case.id if number == 0 else f"{case.id} on {storage}"
+            namesakes[case.id] += 1
+            if namesakes[case.id] > 1:
+                # pytest would rename both, and the first would be called what nobody looks for
+                name += f" ({namesakes[case.id]})"
             parameters.append(pytest.param(case, url, id=name, marks=marks))
     return parameters
 
