@@ -7,8 +7,11 @@ that ages go on.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +30,8 @@ from console.state import ConsoleState
 from core.clock import Clock, SystemClock
 from core.errors import StartRefused
 from core.protocol import Core
+
+log = logging.getLogger(__name__)
 
 OnQuit = Callable[[bool], Awaitable[None]]
 """Lets go of the core; True means at once, without draining."""
@@ -73,6 +78,7 @@ class ConsoleApp(App[None]):
         self._frame: Timer | None = None
         self._first = first
         self._leaving = False
+        self._asking = False
         state = ConsoleState()
         feed = Feed(
             _connector(core),
@@ -104,7 +110,16 @@ class ConsoleApp(App[None]):
         self.theme = self._looks.current.theme.name
         _ = self.push_screen(MainScreen(self.desk, first=self._first))
         self.set_interval(1.0, self.wake)
+        self._heed_signals()
         self.call_after_refresh(self._start_feed)
+
+    def _heed_signals(self) -> None:
+        """SIGTERM drains and leaves, a second one leaves at once; a terminal that is gone leaves at once, too."""
+        if self.is_headless or threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.leave_unasked)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._leave(True))
 
     def _start_feed(self) -> None:
         self.draw()
@@ -139,27 +154,37 @@ class ConsoleApp(App[None]):
     # ---------------------------------------------------------------------------------------- leaving
 
     def action_leave(self, now: bool) -> None:
-        """ctrl+q leaves at once, ctrl+c as q does."""
-        self._leave(now)
+        """ctrl+q leaves at once, ctrl+c as q does; and who presses it again means it."""
+        if self._asking and not now:
+            self.leave_unasked()
+        else:
+            self._leave(now)
 
-    def _leave(self, now: bool) -> None:
+    def leave_unasked(self) -> None:
+        """Leave as on SIGTERM: drain without asking; a second time at once."""
+        self._leave(self._leaving, ask=False)
+
+    def _leave(self, now: bool, *, ask: bool = True) -> None:
         if self._leaving and now:
             self.exit()
             return
-        self.run_worker(self._quit(now), group="quit", exclusive=True)
+        self.run_worker(self._quit(now, ask=ask), group="quit", exclusive=True)
 
-    async def _quit(self, now: bool) -> None:
+    async def _quit(self, now: bool, *, ask: bool) -> None:
         turns = self.desk.state.totals.in_flight
-        if turns and not now and self._embedded and not await self._may_cut(turns):
+        if turns and ask and not now and self._embedded and not await self._may_cut(turns):
             return
         self._leaving = True
         self.desk.say(
-            "leaving: waiting for the turns to end; ctrl+q cuts them off" if not now else "leaving", "warn"
+            "leaving" if now else "leaving: waiting for the turns to end; ctrl+q cuts them off", "warn"
         )
         self.draw()
         self.workers.cancel_group(self, "feed")
-        with suppress(Exception):  # whatever the core does, the terminal is given back
+        try:
             await self._let_go(now)
+        except Exception:
+            # whatever the core does, the terminal is given back
+            log.exception("the core did not close well")
         self.exit()
 
     async def _let_go(self, now: bool) -> None:
@@ -178,7 +203,11 @@ class ConsoleApp(App[None]):
             verb="Drain and quit",
             cancel="Stay",
         )
-        return await self.push_screen_wait(AskScreen(question)) is not None
+        self._asking = True
+        try:
+            return await self.push_screen_wait(AskScreen(question)) is not None
+        finally:
+            self._asking = False
 
 
 def _connector(core: Core | Callable[[], Awaitable[Core]]) -> Callable[[], Awaitable[Core]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from console.acting import Acting
 from console.feed import Feed
@@ -15,9 +14,11 @@ from console.panes.model import PaneModel
 from console.state import Changed, ConsoleState
 
 CURL = (
-    "curl http://127.0.0.1:8484/v1/chat/completions -H 'content-type: application/json'"
-    ' -d \'{"model": "…", "messages": [{"role": "user", "content": "hello"}]}\''
+    "curl http://127.0.0.1:8484/v1/chat/completions \\\n"
+    "  -H 'content-type: application/json' \\\n"
+    '  -d \'{"model": "…", "messages": [{"role": "user", "content": "hello"}]}\''
 )
+"""How somebody who sees an empty pane fills it."""
 
 
 @dataclass(slots=True)
@@ -62,11 +63,12 @@ class Desk:
         for model in self.watching:
             model.note(changed)
 
+    def catch_up(self, model: PaneModel) -> None:
+        """Bring one pane up to what is known now: a key may be pressed before the next frame."""
+        self.note(self.state.take_changed())
+        model.catch_up(self.state)
+
     @property
     def stale(self) -> bool:
         """Whether what is shown may no longer be so."""
         return self.feed.link in ("lost", "connecting") and self.state.head is not None
-
-    def row_of(self, pane_id: str) -> Any | None:
-        """The row under the cursor of a pane."""
-        return self.models[pane_id].selected()

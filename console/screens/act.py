@@ -103,7 +103,7 @@ async def _ask(app: App[Any], desk: Desk, action: Action, command: AnyCommand) -
         AskScreen(
             Question(
                 title=f"{_name(command).capitalize()} {_aim(command)}?",
-                losses=_losses(preview),
+                losses=_losses(command, preview),
                 verb=_verb(action, command),
                 number=preview.targets if many else None,
                 reason=REASON,
@@ -137,14 +137,20 @@ async def _send(desk: Desk, command: AnyCommand) -> None:
             desk.say(f"✗ {_name(command)} refused: {outcome.message}{hint}", "bad")
 
 
-def _losses(preview: Preview) -> list[str]:
+def _losses(command: AnyCommand, preview: Preview) -> list[str]:
     lines = [preview.message] if preview.message else []
-    if preview.turns:
-        turns = "1 running turn" if preview.turns == 1 else f"{preview.turns:,} running turns"
-        tokens, cost = units.count(preview.tokens), units.money(preview.micros)
-        lines.append(f"lost: {turns}, {tokens} tokens and {cost} so far")
-    else:
-        lines.append("no turn is running on it")
+    turns = "1 running turn" if preview.turns == 1 else f"{preview.turns:,} running turns"
+    so_far = f"{units.count(preview.tokens)} tokens and {units.money(preview.micros)} so far"
+    match command:
+        case MarkDirty():
+            sessions = "1 session" if preview.targets == 1 else f"{preview.targets:,} sessions"
+            lines.append(f"{sessions} will be rebuilt at the next use.")
+            if preview.turns:
+                lines.append(f"{turns} ({so_far}) will go on to the end.")
+        case _ if preview.turns:
+            lines.append(f"Lost: {turns}, {so_far}.")
+        case _:
+            lines.append("No turn is running on it.")
     return lines
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.widgets import Input
 
 from console import units
 from console.actions import Scope, Target
@@ -30,6 +31,8 @@ class MainScreen(DeskScreen):
     scope: ClassVar[Scope] = "panes"
     CSS = """
     MainScreen #tail { height: 9; border-top: solid $panel; }
+    MainScreen #bar { height: 1; background: $surface; }
+    MainScreen #prompt { width: 3; background: $surface; }
     MainScreen #filter { width: 1fr; height: 1; background: $surface; }
     MainScreen #status, MainScreen #footer { background: $surface; }
     """
@@ -39,6 +42,7 @@ class MainScreen(DeskScreen):
         super().__init__(desk)
         self._stack: list[PaneModel] = [desk.models[first]]
         self._maximised = False
+        self._frozen_at = 0
         self._tail = PaneModel(JOURNAL)
         desk.watching.append(self._tail)
 
@@ -49,11 +53,17 @@ class MainScreen(DeskScreen):
             yield LiveTable(looks, self.model, id="table")
             yield FactsPanel(looks, id="facts")
         yield LiveTable(looks, self._tail, id="tail", focus=False)
+        with Horizontal(id="bar"):
+            yield Lines(1, id="prompt")
+            yield Input(
+                placeholder="words, column:word, -word", id="filter", compact=True, select_on_focus=False
+            )
         yield Lines(1, id="status")
         yield Lines(1, id="footer")
 
     def on_mount(self) -> None:
         """The first picture is drawn before anything is known of a core."""
+        self.query_one("#bar").display = False
         self._arrange()
 
     @property
@@ -98,6 +108,7 @@ class MainScreen(DeskScreen):
 
     def _shown(self) -> None:
         self._close_filter()
+        self.desk.catch_up(self.model)
         self._table.show(self.model, self._empty())
         self.desk.say("")
         self._arrange()
@@ -126,7 +137,7 @@ class MainScreen(DeskScreen):
         )
 
     def _escape(self) -> None:
-        if self.model.filter:
+        if self.model.filter or self.query_one("#bar").display:
             self.model.filter_by("")
             self._close_filter()
             self.desk.say("")
@@ -157,8 +168,9 @@ class MainScreen(DeskScreen):
 
     def _freeze(self) -> None:
         self.model.frozen = not self.model.frozen
+        self._frozen_at = self.desk.feed.now()
         if self.model.frozen:
-            self.desk.say("frozen: what happens is counted, and shown when you press f again", "accent")
+            self.desk.say("f goes on")
         else:
             self.desk.say("live again")
 
@@ -169,35 +181,28 @@ class MainScreen(DeskScreen):
     # ---------------------------------------------------------------------------------------- filter
 
     def _filter(self) -> None:
-        from textual.widgets import Input
+        # The field is there from the start: what is typed after the key must not reach the table's own keys.
+        field = self.query_one("#filter", Input)
+        self.query_one("#bar").display = True
+        self.query_one("#status").display = False
+        field.value = self.model.filter
+        field.cursor_position = len(field.value)
+        self.set_focus(field)
 
-        if not self.query("#filter"):
-            field = Input(
-                self.model.filter,
-                placeholder="words, column:word, -word",
-                id="filter",
-                compact=True,
-                select_on_focus=False,
-            )
-            _ = self.mount(field, before="#status")
-            self.query_one("#status").display = False
-        self.query_one("#filter").focus()
+    @on(Input.Changed, "#filter")
+    def _filter_typed(self, event: Input.Changed) -> None:
+        if self.query_one("#bar").display and event.value != self.model.filter:
+            self.model.filter_by(event.value)
+            self.desk.wake()
 
-    def on_input_changed(self, event: events.Event) -> None:
-        """The table follows while the filter is typed."""
-        self.model.filter_by(getattr(event, "value", ""))
-        self.desk.wake()
-
-    def on_input_submitted(self, event: events.Event) -> None:
-        """Enter keeps the filter."""
-        event.stop()
+    @on(Input.Submitted, "#filter")
+    def _filter_kept(self) -> None:
         self._close_filter()
 
     def _close_filter(self) -> None:
-        for field in self.query("#filter"):
-            _ = field.remove()
+        self.query_one("#bar").display = False
         self.query_one("#status").display = True
-        self._table.focus()
+        self.set_focus(self._table)
         self.desk.wake()
 
     # ---------------------------------------------------------------------------------------- acting
@@ -259,6 +264,7 @@ class MainScreen(DeskScreen):
             self._tail.catch_up(desk.state)
             tail.stale = desk.stale
             tail.draw(now)
+        self.query_one("#prompt", Lines).put(0, [Part(" / ", desk.looks.current.style("key"))])
         header = self.query_one("#header", Lines)
         header.put(0, self.link_parts(), self._totals())
         header.put(1, self._tabs())
@@ -276,7 +282,8 @@ class MainScreen(DeskScreen):
             return ("Starting the core …",)
         if self.model.filter and self.model.known:
             return (f"No row matches the filter {self.model.filter!r}; esc drops it.",)
-        return tuple(line.replace("{curl}", self.desk.curl) for line in self.model.pane.empty)
+        text = "\n".join(self.model.pane.empty).replace("{curl}", self.desk.curl)
+        return tuple(text.split("\n"))
 
     def _totals(self) -> list[Part]:
         totals, look = self.desk.state.totals, self.desk.looks.current
@@ -312,7 +319,8 @@ class MainScreen(DeskScreen):
         desk, look, model = self.desk, self.desk.looks.current, self.model
         left: list[Part] = [Part(" ", look.style("text"))]
         if model.frozen:
-            left.append(Part(f"‖ frozen, {model.held_back:,} changed  ", look.style("warn")))
+            since = units.age(desk.feed.now() - self._frozen_at)
+            left.append(Part(f"‖ frozen {since}, {model.held_back:,} changed  ", look.style("warn")))
         if model.filter:
             left.append(Part(f"/{model.filter}  ", look.style("accent")))
         if desk.stale:
@@ -321,4 +329,6 @@ class MainScreen(DeskScreen):
         at = model.position
         place = "–" if at is None else f"{at + 1:,}"
         of = f"{len(model):,}" if len(model) == model.known else f"{len(model):,} shown of {model.known:,}"
-        return left, [Part(f"{place}/{of} ", look.style("dim"))]
+        order = model.pane.column(model.sort).title.lower()
+        arrow = "▾" if model.descending else "▴"
+        return left, [Part(f"by {order}{arrow}  {place}/{of} ", look.style("dim"))]

@@ -1,0 +1,134 @@
+"""Drawing: what a frame costs while thousands of rows change, on a real app with the screen of a terminal.
+
+The changes go the whole way: events through the reducer, the order kept, the visible lines compared and painted,
+and the terminal's bytes made and thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import msgspec
+
+from console.app import ConsoleApp
+from console.state import ConsoleState, add_rows, begin_view, end_view, reduce
+from core.clock import timestamp
+from core.protocol import Progress, RunRow, ViewHead
+from tests.bench.report import Table, percentile
+
+_FRAMES_PER_SECOND = 8
+_CHANGES_PER_SECOND = 5_000
+_SIZE = (120, 40)
+_AT = 1_776_427_200_000
+
+
+class _Painting(ConsoleApp):
+    """Makes the terminal's bytes as on a real terminal, though they go nowhere."""
+
+    @property
+    def is_headless(self) -> bool:
+        return False
+
+
+def main(*, quick: bool = False) -> None:
+    """Measure tables of 1,000, 10,000 and 100,000 rows, in an order that stands still and in one that moves."""
+    table = Table(
+        f"drawing: {_CHANGES_PER_SECOND:,} changes/s, {_FRAMES_PER_SECOND} frames/s, {_SIZE[0]}×{_SIZE[1]}",
+        "rows, order",
+        "fill ms",
+        "frame p50 ms",
+        "frame p99 ms",
+        "% of a core",
+    )
+    for rows in (1_000, 10_000) if quick else (1_000, 10_000, 100_000):
+        for order in ("age", "seq"):
+            fill, frames = asyncio.run(_measure(rows, order, frames=20 if quick else 80))
+            share = sum(frames) / len(frames) * _FRAMES_PER_SECOND * 100
+            table.row(
+                f"{rows:,} by {order}",
+                f"{fill * 1000:.1f}",
+                f"{percentile(frames, 0.5) * 1000:.1f}",
+                f"{percentile(frames, 0.99) * 1000:.1f}",
+                f"{share:.1f}",
+            )
+    table.print()
+
+
+def _run(number: int) -> RunRow:
+    return RunRow(
+        run_id=f"run-{number:06}",
+        session_key=f"api:user{number}/support",
+        user_id=f"user{number}",
+        provider="upstream",
+        model="gpt-mini",
+        state="running",
+        started_at=timestamp(_AT + number),
+        ended_at=None,
+        exit_code=None,
+        first_seq=1,
+        last_seq=number,
+        buffered_bytes=1000,
+        subscribers=1,
+        input_tokens=10,
+        output_tokens=20,
+        micros=3000,
+    )
+
+
+def _fill(state: ConsoleState, rows: list[RunRow]) -> None:
+    head = ViewHead(
+        house="h", instance="i", epoch="e", version="0", now=timestamp(_AT), counts={"runs": len(rows)}
+    )
+    begin_view(state, head)
+    add_rows(state, rows)
+    end_view(state, "e.0")
+
+
+async def _measure(count: int, order: str, *, frames: int) -> tuple[float, list[float]]:
+    """CPU seconds to fill the table, and of each frame with its share of the changes."""
+
+    async def never() -> ConsoleApp:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    dice = random.Random(7)
+    rows = [_run(number) for number in range(count)]
+    app = _Painting(never, first="runs", frames_per_second=1)  # type: ignore[arg-type]
+    async with app.run_test(size=_SIZE) as pilot:
+        await pilot.pause()
+        state, model = app.desk.state, app.desk.models["runs"]
+        model.sort_by(order, descending=True)
+        started = time.process_time()
+        _fill(state, rows)
+        app.draw()
+        await _painted(app)
+        fill = time.process_time() - started
+        model.move_to(count // 2)
+        measured: list[float] = []
+        for _ in range(frames):
+            changed = [
+                msgspec.structs.replace(rows[number], last_seq=dice.randrange(1_000_000))
+                for number in dice.sample(range(count), _CHANGES_PER_SECOND // _FRAMES_PER_SECOND)
+            ]
+            started = time.process_time()
+            reduce(state, Progress(runs=changed))
+            app.draw()
+            await _painted(app)
+            measured.append(time.process_time() - started)
+        app.exit()
+    return fill, measured
+
+
+async def _painted(app: ConsoleApp) -> None:
+    """Let the compositor paint what is dirty, and make the terminal's bytes of it."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    done = asyncio.Event()
+    app.screen.call_after_refresh(done.set)
+    await done.wait()
+
+
+if __name__ == "__main__":
+    main()
