@@ -6,7 +6,7 @@ when it is built, and a session marked dirty learns of new ones by being rebuilt
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from core.agents import AgentRequest, Answer, Directory, Output
 from core.router import Context
@@ -19,7 +19,7 @@ class ChatSession:
         self._context = context
         self._directory = directory
 
-    def stream(self, request: AgentRequest, answer: Answer) -> AsyncIterator[list[Output]]:
+    def stream(self, request: AgentRequest, answer: Answer) -> AsyncGenerator[list[Output], None]:
         """Ask the agent of the request's model; see `core.agents.Agent.stream`. Raises ModelNotFound."""
         _, agent = self._directory.find(request.model)
         return agent.stream(request, answer)

@@ -109,10 +109,10 @@ class ManualClock:
         return self._elapsed_ms / 1000
 
     async def sleep(self, seconds: float) -> None:
-        woken = asyncio.get_running_loop().create_future()
-        timer = self.call_later(seconds, lambda: woken.done() or woken.set_result(None))
+        woken = asyncio.Event()
+        timer = self.call_later(seconds, woken.set)
         try:
-            await woken
+            await woken.wait()
         finally:
             timer.cancel()
 

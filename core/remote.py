@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -22,6 +22,8 @@ from core.protocol import (
     SessionDetail,
     ViewPart,
 )
+
+T = TypeVar("T")
 
 _PATIENCE = 10.0
 
@@ -85,24 +87,27 @@ class RemoteCore:
         params = {"q": query, "limit": limit, "sessionKey": session_key}
         return await self._get("/v1/search", params, list[SearchHit])
 
-    async def audit(self, *, before: int | None = None, limit: int = 100, target: str | None = None) -> AuditPage:
+    async def audit(
+        self, *, before: int | None = None, limit: int = 100, target: str | None = None
+    ) -> AuditPage:
         return await self._get("/v1/audit", {"before": before, "limit": limit, "target": target}, AuditPage)
 
     async def preview(self, command: AnyCommand) -> Preview:
         return await self._call("POST", "/v1/preview", Preview, content=_encode(command))
 
     async def execute(self, command: AnyCommand) -> Outcome:
-        return await self._call("POST", "/v1/commands", Outcome, content=_encode(command))
+        outcome: Outcome = await self._call("POST", "/v1/commands", Outcome, content=_encode(command))  # type: ignore[arg-type]  # a union is no type
+        return outcome
 
     async def aclose(self) -> None:
         """Close the connections; the core stays."""
         await self._client.aclose()
 
-    async def _get(self, path: str, params: dict[str, Any], answer: Any, *, patience: float = 0.0) -> Any:
+    async def _get(self, path: str, params: dict[str, Any], answer: type[T], *, patience: float = 0.0) -> T:
         given = {name: value for name, value in params.items() if value is not None}
         return await self._call("GET", path, answer, params=given, timeout=_PATIENCE + patience)
 
-    async def _call(self, method: str, path: str, answer: Any, **options: Any) -> Any:
+    async def _call(self, method: str, path: str, answer: type[T], **options: Any) -> T:
         if "content" in options:
             options["headers"] = {"Content-Type": "application/json"}
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,14 +89,7 @@ def _app(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:
 
 def _run(app: ConsoleApp) -> int:
     """Run the console until it leaves, by a key or by a signal; raises what kept the core from starting."""
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(each, app.terminate)
-        await app.run_async()
-
-    asyncio.run(main())
+    app.run()
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0

@@ -134,7 +134,8 @@ def _command(action: str, target: str, reason: str, generation: int | None) -> A
         fields["model"] = target
     if generation is not None:
         fields["generation"] = generation
-    return msgspec.convert(fields, AnyCommand)
+    command: AnyCommand = msgspec.convert(fields, AnyCommand)
+    return command
 
 
 async def _do(command: AnyCommand, url: str | None, token_variable: str | None) -> int:

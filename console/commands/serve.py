@@ -14,6 +14,7 @@ from console.commands.common import load_settings, ready_folders
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from core.settings import Folders, Loaded
     from core.store.lock import FolderLock
@@ -39,7 +40,7 @@ def serve(config_file: str | None, host: str | None, port: int | None) -> None:
             runner.run(_serve(loaded, folders, lock, listener))
 
 
-def _loop_factory() -> object:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's loop where it is installed, else the standard one."""
     try:
         import uvloop

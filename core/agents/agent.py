@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -34,7 +34,7 @@ class Agent(Protocol):
     Cancelling the iteration closes whatever connection it stands on at once.
     """
 
-    def stream(self, request: AgentRequest, answer: Answer) -> AsyncIterator[list[Output]]:
+    def stream(self, request: AgentRequest, answer: Answer) -> AsyncGenerator[list[Output], None]:
         """Yield what comes, as it comes, everything pending at once; fold it into `answer` meanwhile.
 
         Ends normally only after the upstream said that it was done. Raises UpstreamRefused when it answered with

@@ -32,7 +32,10 @@ class UsageReport(msgspec.Struct):
         if min(read, written, cached, reasoning) < 0 or not (read or written):
             return None
         return Usage(
-            input_tokens=read, output_tokens=written, cached_tokens=min(cached, read), reasoning_tokens=reasoning
+            input_tokens=read,
+            output_tokens=written,
+            cached_tokens=min(cached, read),
+            reasoning_tokens=reasoning,
         )
 
 

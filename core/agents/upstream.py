@@ -7,7 +7,7 @@ headers goes along, redirects are not followed, and addresses, proxies and keys 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
@@ -39,7 +39,7 @@ class Upstream:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._session: aiohttp.ClientSession | None = None
 
-    async def stream(self, request: AgentRequest, answer: Answer) -> AsyncIterator[list[Output]]:
+    async def stream(self, request: AgentRequest, answer: Answer) -> AsyncGenerator[list[Output], None]:
         """See `Agent.stream`."""
         settings = self._settings
         try:
@@ -68,7 +68,9 @@ class Upstream:
                 "is it running, is base_url right?"
             ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise UpstreamFailed(f"upstream {self.name} broke off the connection ({type(error).__name__})") from error
+            raise UpstreamFailed(
+                f"upstream {self.name} broke off the connection ({type(error).__name__})"
+            ) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -101,7 +103,7 @@ class Upstream:
 
     async def _chunks(
         self, request: AgentRequest, response: aiohttp.ClientResponse, answer: Answer
-    ) -> AsyncIterator[list[Output]]:
+    ) -> AsyncGenerator[list[Output], None]:
         splitter = FrameSplitter()
         patience = self._settings.first_byte_seconds
         while data := await _read(response, patience):
@@ -119,7 +121,9 @@ class Upstream:
                 raise
             if outputs:
                 yield outputs
-        raise UpstreamFailed(f"upstream {self.name} ended its stream without [DONE]: the answer is incomplete")
+        raise UpstreamFailed(
+            f"upstream {self.name} ended its stream without [DONE]: the answer is incomplete"
+        )
 
     async def _read_all(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -133,14 +137,18 @@ class Upstream:
 
     async def _whole(
         self, request: AgentRequest, response: aiohttp.ClientResponse, answer: Answer
-    ) -> AsyncIterator[list[Output]]:
+    ) -> AsyncGenerator[list[Output], None]:
         if request.stream:
-            raise UpstreamFailed(f"upstream {self.name} answered {response.content_type} where a stream was asked for")
+            raise UpstreamFailed(
+                f"upstream {self.name} answered {response.content_type} where a stream was asked for"
+            )
         body = await self._read_all(response)
         try:
             chunk = _decode(body)
         except msgspec.DecodeError as error:
-            raise UpstreamFailed(f"upstream {self.name} sent an answer that is not JSON or not a completion") from error
+            raise UpstreamFailed(
+                f"upstream {self.name} sent an answer that is not JSON or not a completion"
+            ) from error
         answer.fold(chunk)
         answer.body = body
         yield [Output(b'{"kind":"text","content":%b}' % _encode(answer.text), 0, 0)]
