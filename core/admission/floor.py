@@ -86,12 +86,13 @@ class Floor:
         return len(line) - ended, ended - gone
 
     def ended_between(self, after: int, now: int) -> list[Seat]:
-        """The seats whose time ran out later than `after` and not later than `now`."""
-        return [
-            self.seats[user_id]
+        """The seats whose time ran out later than `after` and not later than `now`, in that order."""
+        ended = [
+            each
             for line in self._seated.values()
-            for _, user_id in line.irange((after + 1, ""), (now + 1, ""), inclusive=(True, False))
+            for each in line.irange((after + 1, ""), (now + 1, ""), inclusive=(True, False))
         ]
+        return [self.seats[user_id] for _, user_id in sorted(ended)]
 
     def banned_with_seat(self) -> list[str]:
         """The banned users who still have a seat."""

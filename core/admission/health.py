@@ -16,7 +16,7 @@ STALE = 180_000
 """A reading older than this many ms says nothing good."""
 
 _CACHE_FULL, _CACHE_HIGH = 0.98, 0.8
-_BUSY_REQUESTS, _FAILING_SHARE = 0.1, 0.1
+_BUSY_REQUESTS, _FAILING_ONE_IN = 0.1, 10
 _SLOW_QUEUE_MS = 500.0
 
 
@@ -45,7 +45,7 @@ def classify(reading: Reading | None, now: int) -> Health:
 
 def _is_unfit(reading: Reading) -> bool:
     rate = reading.request_rate or 0.0
-    failing = rate >= _BUSY_REQUESTS and (reading.failure_rate or 0.0) / rate >= _FAILING_SHARE
+    failing = rate >= _BUSY_REQUESTS and (reading.failure_rate or 0.0) * _FAILING_ONE_IN >= rate
     return (reading.cache_fraction or 0.0) >= _CACHE_FULL or failing
 
 

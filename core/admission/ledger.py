@@ -125,19 +125,26 @@ def waiting(connection: Connection, model: str, after: int, most: int) -> list[S
     return [_seat(row) for row in rows]
 
 
-def remove_waiting(
-    connection: Connection,
-    model: str,
-    most: int,
-    *,
-    users: Collection[str] | None = None,
-    unseen_since: int = 0,
-) -> list[str]:
-    """Delete at most `most` queued seats of a model: all, or those of `users` not seen after `unseen_since` (ms)."""
-    which = select(seats.c.user_id).where(seats.c.model == model, seats.c.status == "queued")
-    if users is not None:
-        which = which.where(seats.c.user_id.in_(users), seats.c.seen_at <= unseen_since)
-    found = list(connection.execute(which.limit(most)).scalars())
+def remove_queue(connection: Connection, model: str, most: int) -> list[str]:
+    """Delete at most `most` queued seats of a model; whose they were."""
+    which = select(seats.c.user_id).where(seats.c.model == model, seats.c.status == "queued").limit(most)
+    found = list(connection.execute(which).scalars())
+    if found:
+        connection.execute(delete(seats).where(seats.c.user_id.in_(found)))
+    return found
+
+
+def remove_absent(connection: Connection, model: str, users: Collection[str], since: int) -> list[str]:
+    """Delete the seats of those among `users` who queue for the model and were not seen after `since` (ms)."""
+    # looked up by user and sorted out here: by model, the planner would walk the whole queue
+    rows = connection.execute(
+        select(seats.c.user_id, seats.c.model, seats.c.status, seats.c.seen_at).where(
+            seats.c.user_id.in_(users)
+        )
+    )
+    found = [
+        row.user_id for row in rows if row.model == model and row.status == "queued" and row.seen_at <= since
+    ]
     if found:
         connection.execute(delete(seats).where(seats.c.user_id.in_(found)))
     return found

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from core.errors import InvalidArgument
 from core.protocol import AccessTier, Timestamp, Wire
 
 HeldBy = Literal["client", "house"]
@@ -62,6 +63,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     access: Access | None
     now: int
+
+
+def check_user(user_id: str) -> None:
+    """Raises InvalidArgument for a user id that is empty or that no database can hold (decision 16)."""
+    if not user_id:
+        raise InvalidArgument("the user id is empty; say whose seat it is", path="$.userId")
+    if "\0" in user_id or (not user_id.isascii() and any("\ud800" <= each <= "\udfff" for each in user_id)):
+        raise InvalidArgument("the user id holds characters that are no text", path="$.userId")
 
 
 def stage(seat: Seat, now: int, grace: int) -> Stage:

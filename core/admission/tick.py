@@ -148,19 +148,17 @@ class Tick:
             self._undropped.add(model)
 
     async def _drop_all(self, model: str) -> None:
-        await self._remove(
-            "dropped",
-            "model_gone",
-            lambda connection: [(user, model) for user in ledger.remove_waiting(connection, model, _BATCH)],
-        )
+        def drop(connection: Connection) -> list[tuple[str, str]]:
+            return [(user_id, model) for user_id in ledger.remove_queue(connection, model, _BATCH)]
+
+        await self._remove("dropped", "model_gone", drop)
 
     async def _drop_absent(self, model: str, users: list[str]) -> None:
         since = self._now - self._terms.abandon
         for batch in _batches(users):
 
             def drop(connection: Connection, batch: Sequence[str] = batch) -> list[tuple[str, str]]:
-                found = ledger.remove_waiting(connection, model, _BATCH, users=batch, unseen_since=since)
-                return [(user_id, model) for user_id in found]
+                return [(user_id, model) for user_id in ledger.remove_absent(connection, model, batch, since)]
 
             await self._remove("dropped", "abandoned", drop, once=True)
 

@@ -7,91 +7,26 @@ in commit order, whether or not the caller still waits. Polls and gates read mem
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
 
 import msgspec
-from sqlalchemy import Connection
 
 from core.admission import gate, ledger, turns
-from core.admission.answers import (
-    AdmitAnswer,
-    BannedUser,
-    Disabled,
-    ModelUnknown,
-    SeatAnswer,
-    TickReport,
-)
-from core.admission.catalog import Catalog
-from core.admission.changes import BanLifted, BanSet, Change, PausesAre
-from core.admission.desk import Desk, Served
-from core.admission.floor import Floor
+from core.admission.acts import OperatedRoom
+from core.admission.answers import AdmitAnswer, BannedUser, Disabled, ModelUnknown, SeatAnswer, TickReport
+from core.admission.desk import Served
 from core.admission.gate import GateAnswer
-from core.admission.health import FleetHealth
-from core.admission.herald import Herald
-from core.admission.landing import Landing
-from core.admission.quota import Meter
-from core.admission.rounds import Rounds, Spans
-from core.admission.seat import Access, Ask, HeldBy, Seat, is_active
-from core.admission.tick import TickTerms
-from core.admission.ticker import Ticker
-from core.admission.views import Pace, Views
+from core.admission.parts import assemble
+from core.admission.seat import Access, Ask, HeldBy, Seat, check_user, is_active
 from core.clock import Clock, timestamp
-from core.errors import InvalidArgument
 from core.journal import Journal
-from core.protocol import AccessTier, Health, QueueRow, SeatRow
+from core.protocol import AccessTier, QueueRow, SeatRow
 from core.settings import Admission
 from core.store.database import Database
 
-T = TypeVar("T")
 
-
-class WaitingRoom:
+class WaitingRoom(OperatedRoom):
     """Admission's service. Open it with `open`; there is one for each core."""
-
-    def __init__(
-        self,
-        settings: Admission,
-        snapshot: ledger.Snapshot,
-        *,
-        catalog: Catalog,
-        meter: Meter,
-        database: Database,
-        clock: Clock,
-        journal: Journal,
-        new_id: Callable[[], str],
-    ) -> None:
-        now = clock.now()
-        self._enabled = settings.enabled
-        self._bypass = {email.lower() for email in settings.bypass_emails}
-        self._spans = Spans(session=max(1, _ms(settings.session_seconds)), grace=_ms(settings.grace_seconds))
-        self._pace = Pace(settings.admits_per_tick, _ms(settings.tick_seconds))
-        terms = TickTerms(
-            enabled=settings.enabled,
-            grace=self._spans.grace,
-            abandon=_ms(settings.abandon_seconds),
-            admits_per_tick=settings.admits_per_tick,
-        )
-        self._catalog = catalog
-        self._database = database
-        self._clock = clock
-        self._new_id = new_id
-        self._health = FleetHealth()
-        rounds = Rounds(catalog, meter, self._spans)
-        self._desk = Desk(
-            catalog,
-            meter,
-            rounds,
-            self._spans,
-            address_cap=settings.address_cap,
-            patience=self._pace.tick,
-        )
-        self._floor = Floor(catalog, meter, grace=self._spans.grace, abandon=terms.abandon, now=now)
-        self._floor.load(snapshot, now)
-        self._views = Views(catalog, meter, self._floor, self._pace, self._health.of)
-        self._herald = Herald(self._floor, self._views, journal, now)
-        self._landing = Landing(database, self._herald)
-        self._ticker = Ticker(self._floor, rounds, self._landing, self._herald, self._health, terms, clock)
 
     @classmethod
     async def open(
@@ -104,20 +39,7 @@ class WaitingRoom:
         new_id: Callable[[], str],
     ) -> WaitingRoom:
         """Open it on what the database holds: seats, queues, bans, pauses and today's units."""
-        catalog = Catalog(settings)
-        meter = Meter(settings.quota, catalog)
-        since = meter.day(clock.now()).start
-        snapshot = await database.write(lambda connection: ledger.load(connection, since))
-        return cls(
-            settings,
-            snapshot,
-            catalog=catalog,
-            meter=meter,
-            database=database,
-            clock=clock,
-            journal=journal,
-            new_id=new_id,
-        )
+        return cls(await assemble(settings, database=database, clock=clock, journal=journal, new_id=new_id))
 
     # ------------------------------------------------------------------------------------- the seat's own calls
 
@@ -135,7 +57,7 @@ class WaitingRoom:
 
         Raises InvalidArgument for a malformed user id, StorageFailed when nothing could be written.
         """
-        _check_user(user_id)
+        check_user(user_id)
         now = self._clock.now()
         if user_id in self._floor.bans:
             return BannedUser()
@@ -150,11 +72,11 @@ class WaitingRoom:
             model=resolved,
             access_tier=access_tier,
             held_by=held_by,
-            instance_id=self._new_id(),
+            instance_id=self._parts.new_id(),
             access=access,
             now=now,
         )
-        health = self._health.of(resolved, now)
+        health = self._parts.health.of(resolved, now)
 
         def answer(served: Served) -> SeatAnswer:
             self._saw(user_id, access_tier, now)
@@ -173,7 +95,7 @@ class WaitingRoom:
         email: str | None = None,
     ) -> SeatAnswer:
         """Where a user stands; changes nothing. Raises InvalidArgument for a malformed user id."""
-        _check_user(user_id)
+        check_user(user_id)
         now = self._clock.now()
         if user_id in self._floor.bans:
             return BannedUser()
@@ -196,7 +118,7 @@ class WaitingRoom:
 
         Raises InvalidArgument for a malformed user id.
         """
-        _check_user(user_id)
+        check_user(user_id)
         who = gate.Passenger(
             instance_id=instance_id,
             model=model,
@@ -206,7 +128,7 @@ class WaitingRoom:
             require_active=require_active,
         )
         seat = self._floor.seats.get(user_id)
-        answer = gate.check(who, seat, self._catalog, now=self._clock.now(), grace=self._spans.grace)
+        answer = gate.check(who, seat, self._catalog, now=self._clock.now(), grace=self._parts.spans.grace)
         if answer.code == "waiting_room_queued" and seat is not None:
             return msgspec.structs.replace(answer, retry_after_ms=self._views.wait(seat))
         return answer
@@ -224,7 +146,7 @@ class WaitingRoom:
 
         A seat that is there and active costs no trip to the database.
         """
-        _check_user(user_id)
+        check_user(user_id)
         now = self._clock.now()
         if user_id in self._floor.bans:
             return gate.refused("banned")
@@ -237,15 +159,15 @@ class WaitingRoom:
             return gate.refused(
                 "session_model_mismatch", f"{model} is not offered to you; ask for another model."
             )
-        what = turns.care(seat, model, access_tier, self._catalog, now=now, grace=self._spans.grace)
+        what = turns.care(seat, model, access_tier, self._catalog, now=now, grace=self._parts.spans.grace)
         if what == "gate" and seat is not None:
             return self.gate(user_id, seat.instance_id, model=model, access_tier=access_tier, email=email)
         answer = await self.request(user_id, model, access_tier=access_tier, email=email, held_by="house")
-        return turns.as_gate(answer, self._pace.tick)
+        return turns.as_gate(answer, self._parts.pace.tick)
 
     async def end(self, user_id: str, *, email: str | None = None) -> None:
         """Give a seat up; nothing happens without one, or while admission does not apply."""
-        _check_user(user_id)
+        check_user(user_id)
         if not self._is_exempt(email):
             await self.end_seat(user_id)
 
@@ -254,7 +176,7 @@ class WaitingRoom:
 
         Allowed for their access tier, and not metered unless their active seat covers it; without admission, any.
         """
-        if not self._enabled or not self._catalog.models:
+        if not self._parts.enabled or not self._catalog.models:
             return True
         if not self._catalog.offered(model, access_tier):
             return False
@@ -266,85 +188,6 @@ class WaitingRoom:
             and is_active(seat, self._clock.now())
             and self._catalog.usable(seat.model, model, access_tier)
         )
-
-    # --------------------------------------------------------------------------------------- the operator's acts
-
-    async def end_seat(self, user_id: str) -> bool:
-        """End a user's seat, charged as an early end, even while admission is off; False when there is none."""
-        _check_user(user_id)
-        now = self._clock.now()
-
-        def unit(connection: Connection) -> tuple[list[Change], bool]:
-            changes = self._desk.end(connection, user_id, now)
-            return changes, bool(changes)
-
-        return await self._landing.write(unit, now)
-
-    async def admit_now(self, user_id: str) -> SeatAnswer:
-        """Seat one waiting user out of turn; raises NotQueued, Banned or AtCapacity."""
-        _check_user(user_id)
-        now = self._clock.now()
-
-        def answer(served: Served) -> SeatAnswer:
-            assert isinstance(served.outcome, Seat)
-            return self._views.seat(served.outcome, served.outcome.access_tier, now)
-
-        return await self._served(
-            lambda connection: self._desk.admit_now(connection, user_id, now), answer, now
-        )
-
-    async def ban(self, user_id: str, *, actor: str, reason: str = "") -> bool:
-        """Ban a user; the next tick takes their seat. False for one who is banned already."""
-        _check_user(user_id)
-        now = self._clock.now()
-
-        def unit(connection: Connection) -> tuple[list[Change], bool]:
-            new = ledger.ban(connection, user_id, at=now, actor=actor, reason=reason)
-            return [BanSet(user_id)], new
-
-        return await self._landing.write(unit, now)
-
-    async def unban(self, user_id: str, *, actor: str = "", reason: str = "") -> bool:
-        """Lift a ban; a place that was not taken away meanwhile is there again. False when there is none.
-
-        Who did it, and why, stands in the audit alone.
-        """
-        _check_user(user_id)
-
-        def unit(connection: Connection) -> tuple[list[Change], bool]:
-            return [BanLifted(user_id)], ledger.unban(connection, user_id)
-
-        return await self._landing.write(unit, self._clock.now())
-
-    async def pause(self, model: str | None, *, actor: str) -> None:
-        """Admit nobody to the model, or (None) to any; raises InvalidArgument for a model that nobody knows."""
-        self._check_model(model)
-        now = self._clock.now()
-
-        def unit(connection: Connection) -> tuple[list[Change], None]:
-            ledger.pause(connection, model or "", at=now, actor=actor)
-            return [PausesAre(ledger.paused(connection))], None
-
-        await self._landing.write(unit, now)
-
-    async def resume(self, model: str | None, *, actor: str = "") -> None:
-        """Admit again to the model; None lifts every pause. Raises InvalidArgument like `pause`.
-
-        Who did it stands in the audit alone.
-        """
-        self._check_model(model)
-
-        def unit(connection: Connection) -> tuple[list[Change], None]:
-            ledger.resume(connection, model or "")
-            return [PausesAre(ledger.paused(connection))], None
-
-        await self._landing.write(unit, self._clock.now())
-
-    def set_health(self, model: str, health: Health) -> None:
-        """Say how a model's server is, until it is said otherwise; forgotten at a restart."""
-        self._check_model(model)
-        self._health.set(model, health)
-        self._herald.tell_queues([model], self._clock.now())
 
     # ------------------------------------------------------------------------------------------------- looking
 
@@ -362,8 +205,8 @@ class WaitingRoom:
 
     async def admits_of(self, user_id: str) -> list[AdmitAnswer]:
         """A user's admissions, the oldest first."""
-        _check_user(user_id)
-        admits = await self._database.read(lambda connection: ledger.admits_of(connection, user_id))
+        check_user(user_id)
+        admits = await self._parts.database.read(lambda connection: ledger.admits_of(connection, user_id))
         return [
             AdmitAnswer(
                 model=admit.model,
@@ -376,64 +219,38 @@ class WaitingRoom:
 
     def queue_rows(self) -> list[QueueRow]:
         """Every configured model's queue, as the journal told it last; then those that people still wait for."""
-        return list(self._herald.queues.values())
+        return list(self._parts.herald.queues.values())
 
     def seat_rows(self) -> Iterable[SeatRow]:
         """Every stored seat, as the journal told it last."""
-        return self._herald.seats.values()
+        return self._parts.herald.seats.values()
 
     def seat_row(self, user_id: str) -> SeatRow | None:
         """One user's seat, as the journal told it last."""
-        return self._herald.seats.get(user_id)
+        return self._parts.herald.seats.get(user_id)
 
     # ------------------------------------------------------------------------------------------------- the tick
 
     async def tick(self) -> TickReport:
         """Sweep, evict, drop, and admit from every queue (decision 13); never raises for a part that fails."""
-        return await self._ticker.tick()
+        return await self._parts.ticker.tick()
 
     async def run(self) -> None:
         """Tick at once, then every `tick_seconds`, until it is cancelled; a tick that fails is told and survived."""
-        await self._ticker.run(self._pace.tick / 1000)
+        await self._parts.ticker.run(self._parts.pace.tick / 1000)
 
     async def aclose(self) -> None:
         """Let go of ticks that were given up; the database is the caller's to close, after this."""
-        await self._ticker.aclose()
+        await self._parts.ticker.aclose()
 
     # ------------------------------------------------------------------------------------------------- plumbing
 
     def _is_exempt(self, email: str | None) -> bool:
         """Whether admission is off, or the address on the bypass list: any case, no trimming."""
-        return not self._enabled or (bool(email) and str(email).lower() in self._bypass)
+        return not self._parts.enabled or (bool(email) and str(email).lower() in self._parts.bypass)
 
     def _saw(self, user_id: str, access_tier: AccessTier, now: int) -> None:
         """Remember that somebody who waits was heard of, if the seat is one for their access tier."""
         seat = self._floor.seats.get(user_id)
         if seat is not None and self._catalog.fits(seat.model, seat.access_tier, access_tier):
             self._floor.attendance.poll(user_id, now)
-
-    def _check_model(self, model: str | None) -> None:
-        if model is not None and model not in self._floor.models():
-            known = ", ".join(self._catalog.models) or "none is configured"
-            raise InvalidArgument(f"there is no model {model!r}; allowed: {known}", path="$.model")
-
-    def _served(
-        self, unit: Callable[[Connection], Served], answer: Callable[[Served], T], now: int
-    ) -> Awaitable[T]:
-        def parts(connection: Connection) -> tuple[list[Change], Served]:
-            served = unit(connection)
-            return served.changes, served
-
-        return self._landing.answer(parts, answer, now)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _check_user(user_id: str) -> None:
-    """Raises InvalidArgument for an id that is empty or that no database can hold."""
-    if not user_id:
-        raise InvalidArgument("the user id is empty; say whose seat it is", path="$.userId")
-    if "\0" in user_id or (not user_id.isascii() and any("\ud800" <= each <= "\udfff" for each in user_id)):
-        raise InvalidArgument("the user id holds characters that are no text", path="$.userId")

@@ -1,0 +1,92 @@
+"""A waiting room's parts, put together from the settings and from what the database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from core.admission import ledger
+from core.admission.catalog import Catalog
+from core.admission.desk import Desk
+from core.admission.floor import Floor
+from core.admission.health import FleetHealth
+from core.admission.herald import Herald
+from core.admission.landing import Landing
+from core.admission.quota import Meter
+from core.admission.rounds import Rounds, Spans
+from core.admission.tick import TickTerms
+from core.admission.ticker import Ticker
+from core.admission.views import Pace, Views
+from core.clock import Clock
+from core.journal import Journal
+from core.settings import Admission
+from core.store.database import Database
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a waiting room works with."""
+
+    enabled: bool
+    bypass: frozenset[str]
+    """Addresses in lower case that admission does not apply to."""
+    spans: Spans
+    pace: Pace
+    clock: Clock
+    database: Database
+    new_id: Callable[[], str]
+    catalog: Catalog
+    health: FleetHealth
+    desk: Desk
+    floor: Floor
+    views: Views
+    herald: Herald
+    landing: Landing
+    ticker: Ticker
+
+
+async def assemble(
+    settings: Admission, *, database: Database, clock: Clock, journal: Journal, new_id: Callable[[], str]
+) -> Parts:
+    """Read seats, bans, pauses and today's admits, and build everything on them."""
+    now = clock.now()
+    catalog = Catalog(settings)
+    meter = Meter(settings.quota, catalog)
+    since = meter.day(now).start
+    snapshot = await database.write(lambda connection: ledger.load(connection, since))
+    spans = Spans(session=max(1, _ms(settings.session_seconds)), grace=_ms(settings.grace_seconds))
+    pace = Pace(settings.admits_per_tick, _ms(settings.tick_seconds))
+    terms = TickTerms(
+        enabled=settings.enabled,
+        grace=spans.grace,
+        abandon=_ms(settings.abandon_seconds),
+        admits_per_tick=settings.admits_per_tick,
+    )
+    health = FleetHealth()
+    rounds = Rounds(catalog, meter, spans)
+    floor = Floor(catalog, meter, grace=spans.grace, abandon=terms.abandon, now=now)
+    floor.load(snapshot, now)
+    views = Views(catalog, meter, floor, pace, health.of)
+    herald = Herald(floor, views, journal, now)
+    landing = Landing(database, herald)
+    return Parts(
+        enabled=settings.enabled,
+        bypass=frozenset(email.lower() for email in settings.bypass_emails),
+        spans=spans,
+        pace=pace,
+        clock=clock,
+        database=database,
+        new_id=new_id,
+        catalog=catalog,
+        health=health,
+        desk=Desk(catalog, meter, rounds, spans, address_cap=settings.address_cap, patience=pace.tick),
+        floor=floor,
+        views=views,
+        herald=herald,
+        landing=landing,
+        ticker=Ticker(floor, rounds, landing, herald, health, terms, clock),
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
