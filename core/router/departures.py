@@ -72,11 +72,16 @@ class Departures(Generic[S]):
         return self._begin(live.key, partial(self._retire, live, "operator"), guarded=True)
 
     def close(self, session_key: str, builder: Builder[S]) -> asyncio.Task[None]:
-        """Abort, wait until the turn has unwound, dispose, tell, free the slot."""
-        live = self._shelf.get(session_key)
+        """Abort, wait until the turn has unwound, dispose, tell, free the slot.
+
+        What there is to close is taken in this very step: nothing can be published or begin after it.
+        """
+        build = builder.of(session_key)
+        builds = [] if build is None else [builder.catch(build)]
+        live, turn = self._shelf.get(session_key), self._slots.get(session_key)
         if live is not None:
             self._shelf.hold(live)
-        return self._begin(session_key, partial(self._close, session_key, live, builder), guarded=True)
+        return self._begin(session_key, partial(self._close, live, turn, builds), guarded=True)
 
     async def close_all(self, builder: Builder[S]) -> None:
         """Abort and drain every turn, dispose every session, and tell of each in created order."""
@@ -132,16 +137,13 @@ class Departures(Generic[S]):
             problem = repr(task.exception())
         self._reports.failed("dispose_failed", f"session {session_key!r} could not be disposed: {problem}")
 
-    async def _close(self, session_key: str, live: Live[S] | None, builder: Builder[S]) -> None:
+    async def _close(self, live: Live[S] | None, turn: Turn | None, builds: list[asyncio.Task[None]]) -> None:
         deadline = Deadline(self._clock, self._seconds)
-        build = builder.of(session_key)
-        builds = [] if build is None else [builder.catch(build)]
-        turn = self._slots.get(session_key)
         await self._unwind([] if turn is None else [turn], "closed", deadline)
         await self._finish(builds, deadline)
         if live is not None:
             await self._retire(live, "closed")
-        if turn is not None and self._slots.get(session_key) is turn:
+        if turn is not None and self._slots.get(turn.session_key) is turn:
             self._slots.free(turn)
 
     async def _unwind(self, turns: list[Turn], reason: str, deadline: Deadline) -> None:

@@ -80,7 +80,8 @@ class SessionRouter(RouterReaders[S]):
                     f"session {session_key!r} could not be built: {failure}; the next call tries again"
                 ) from failure
             live = self._shelf.get(session_key)
-            if live is not None and live.generation == build.generation:
+            leaving = self._departures.of(session_key)  # it may have gone again before we were woken
+            if live is not None and live.generation == build.generation and leaving is None:
                 return live.entry()
 
     def begin_turn(
@@ -155,17 +156,16 @@ class SessionRouter(RouterReaders[S]):
             live = self._shelf.get(session_key)
             if generation is not None and (live is None or live.generation != generation):
                 return "gone"
-            leaving = self._departures.of(session_key)
-            if leaving is not None:
-                closing = self._departures.guards(session_key)
-                await asyncio.wait({leaving})
-                if closing:
-                    return "closed"
-                continue
-            if live is None and session_key not in self._slots and self._builder.of(session_key) is None:
+            if live is None and not self._in_use(session_key):
                 return "gone"
-            await asyncio.wait({self._departures.close(session_key, self._builder)})
-            return "closed"
+            leaving = self._shutdown or self._departures.of(session_key)
+            if leaving is None:
+                await asyncio.shield(self._departures.close(session_key, self._builder))
+                return "closed"
+            closing = leaving is self._shutdown or self._departures.guards(session_key)
+            await asyncio.wait({leaving})
+            if closing:
+                return "closed"
 
     async def evict(
         self, session_key: str, generation: int | None = None
@@ -175,9 +175,9 @@ class SessionRouter(RouterReaders[S]):
         live = self._shelf.get(session_key)
         if live is None or (generation is not None and live.generation != generation):
             return "gone"
-        if self._in_use(session_key):
+        if self._shutdown is not None or self._in_use(session_key):
             return "busy"
-        await asyncio.wait({self._departures.evict(live)})
+        await asyncio.shield(self._departures.evict(live))
         return "evicted"
 
     def mark_dirty(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from core.router import Context
+from core.clock import ManualClock
+from core.journal import Journal
+from core.protocol import AnyEvent, Noticed, SessionChanged, SessionGone
+from core.router import Context, Eviction, SessionRouter
+from core.settings import Router
 
 
 class Scripted:
@@ -84,3 +89,62 @@ class ScriptedFactory:
         )
         self.built.append(session)
         return session
+
+
+class House:
+    """A router over scripted sessions, with a clock that tests move and everything that was told."""
+
+    def __init__(
+        self, *, unwind: bool = False, abort_seconds: float = 10, idle_seconds: float = 1800, **settings: Any
+    ) -> None:
+        self.clock = ManualClock()
+        self.journal = Journal(self.clock, "e", max_events=100_000, max_bytes=1 << 30)
+        self.evictions: list[Eviction] = []
+        self.factory = ScriptedFactory(on_abort=self._unwind if unwind else None)
+        self.router: SessionRouter[Scripted] = SessionRouter(
+            Router(idle_seconds=idle_seconds, sweep_seconds=0, **settings),
+            abort_seconds=abort_seconds,
+            clock=self.clock,
+            journal=self.journal,
+            factory=self.factory,
+            on_evict=self._evicted,
+        )
+
+    def gone(self) -> list[tuple[str, str]]:
+        """Who was evicted and why, since the last call."""
+        gone: list[tuple[str, str]] = [(each.session_key, each.reason) for each in self.evictions]
+        self.evictions.clear()
+        return gone
+
+    async def told(self) -> list[AnyEvent]:
+        """Every event of the journal."""
+        return (await self.journal.read("", wait=0, limit=100_000)).events
+
+    async def changes(self) -> list[str]:
+        """What the journal says of sessions, in order."""
+        said: list[str] = []
+        for event in await self.told():
+            if isinstance(event, SessionChanged):
+                said.append(f"{event.what} {event.session.session_key}#{event.session.generation}")
+            elif isinstance(event, SessionGone):
+                said.append(f"{event.reason} {event.session_key}#{event.generation}")
+        return said
+
+    async def notices(self) -> list[str]:
+        """The codes of what went wrong."""
+        return [event.code for event in await self.told() if isinstance(event, Noticed)]
+
+    def _evicted(self, eviction: Eviction) -> None:
+        self.evictions.append(eviction)
+        self.factory.log.append(f"evicted {eviction.session_key}")
+
+    def _unwind(self, session_key: str, _reason: str) -> None:
+        run_id = self.router.turn_of(session_key)
+        if run_id is not None:
+            self.router.end_turn(session_key, run_id)
+
+
+async def settle() -> None:
+    """Let everything that is ready run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
