@@ -83,7 +83,8 @@ async def test_the_journal_tells_a_seats_life(open_house: OpenHouse) -> None:
         for event in await house.events()
         if isinstance(event, SeatChanged | SeatGone)
     ]
-    assert told == [
+    assert sorted(told[-2:]) == [("expired", "a"), ("expired", "b")]
+    assert told[:-2] == [
         ("queued", "a"),
         ("admitted", "a"),
         ("queued", "b"),
@@ -95,8 +96,6 @@ async def test_the_journal_tells_a_seats_life(open_house: OpenHouse) -> None:
         ("taken_over", "a"),
         ("ended", "a"),
         ("ended", "b"),
-        ("expired", "a"),
-        ("expired", "b"),
     ]
 
 
