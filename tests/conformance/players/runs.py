@@ -12,7 +12,7 @@ import msgspec
 from core.clock import ManualClock
 from core.errors import RunNotFound
 from core.journal import Journal
-from core.runs import RunRegistry, StoredRuns, Subscription, exit_code_of, position
+from core.runs import Lagged, RunRegistry, StoredRuns, Subscription, exit_code_of, position
 from core.settings import Settings
 from core.store.database import Database
 
@@ -35,8 +35,11 @@ class Follower:
             await asyncio.sleep(0)
 
     async def _follow(self) -> None:
-        while events := await self._subscription.next():
-            self.seqs += [event.seq for event in events]
+        try:
+            while events := await self._subscription.next():
+                self.seqs += [event.seq for event in events]
+        except Lagged:
+            return  # dropped, with what it got until then
 
 
 class RunsPlayer:
@@ -84,6 +87,7 @@ class RunsPlayer:
                 last: dict[str, Any] = {}
                 for _ in range(args["count"]):
                     last = _wire(registry.publish(run_id, event))
+                    await asyncio.sleep(0)  # each is a call of its own, so subscribers come in between
                 return last
             case "complete":
                 exit_code = exit_code_of(args.get("exitCode"))
