@@ -32,9 +32,6 @@ _PIECE = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u206f\u3000-\u3004\u3008-\u3020\u
 _INDEX = "INSERT OR REPLACE INTO message_words (rowid, words) VALUES (?, ?)"
 _FORGOTTEN = "SELECT id FROM messages WHERE session_key = ? AND seq > ? AND seq < ?"
 _FORGET = "DELETE FROM message_words WHERE rowid = ?"
-_COPY = (
-    "INSERT OR REPLACE INTO message_words (rowid, words) SELECT ?, words FROM message_words WHERE rowid = ?"
-)
 _FIND = """
 SELECT m.session_key, m.seq, m.role, m.at, m.content
 FROM (
@@ -67,9 +64,9 @@ def forget(connection: Connection, session_key: str, after: int, before: int) ->
         driver.defer(connection, _FORGET, forgotten)
 
 
-def copy(connection: Connection, source_id: int, message_id: int) -> None:
-    """Index a new message like an indexed one that has the same content."""
-    driver.defer(connection, _COPY, (message_id, source_id))
+def index_stored(connection: Connection, message_id: int, content: str) -> None:
+    """Put a stored message into the index, by its content as it is stored (JSON)."""
+    index(connection, message_id, index_text(text_of(msgspec.json.decode(content))))
 
 
 def find(
@@ -131,7 +128,7 @@ class _Batch(msgspec.Struct, frozen=True):
         # whatever stands in the index between two messages is of none, and goes too
         driver.defer(connection, _UNINDEX, (self.after, reached))
         for message_id, content in batch:
-            index(connection, message_id, index_text(text_of(msgspec.json.decode(content))))
+            index_stored(connection, message_id, content)
         return len(batch), reached
 
 

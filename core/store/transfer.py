@@ -16,7 +16,8 @@ from core.store.sessions import Stamp
 Mode = Literal["copy", "move"]
 
 _COUNT = "SELECT messages FROM sessions WHERE session_key = ?"
-_IDS = "SELECT id FROM messages WHERE session_key = ? ORDER BY seq"
+_COPIES = "SELECT id, content FROM messages WHERE session_key = ? AND seq >= ? AND seq < ? ORDER BY seq"
+_BATCH = 500
 _COPY = """
 INSERT INTO messages (session_key, seq, role, at, length, chain, run_id, partial, audited, content, extra)
 SELECT ?, ? + row_number() OVER (ORDER BY seq) - 1, role, at, length, chain, run_id, partial, ?, content, extra
@@ -71,12 +72,11 @@ def transfer_in(
 
 
 def _copy(connection: Connection, source: str, target: str, first_seq: int) -> None:
-    driver.changed(connection, _COPY, (target, first_seq, False, source))
-    # the target holds nothing but the copies now, so the two lists run in parallel
-    sources = driver.rows(connection, _IDS, (source,))
-    copies = driver.rows(connection, _IDS, (target,))
-    for (source_id,), (copy_id,) in zip(sources, copies, strict=True):
-        search.copy(connection, source_id, copy_id)
+    """Give the target the source's messages, under its own numbers from `first_seq` on."""
+    copied = driver.changed(connection, _COPY, (target, first_seq, False, source))
+    for start in range(first_seq, first_seq + copied, _BATCH):
+        for message_id, content in driver.rows(connection, _COPIES, (target, start, start + _BATCH)):
+            search.index_stored(connection, message_id, content)
 
 
 class Transfer:

@@ -94,7 +94,7 @@ def test_a_client_that_writes_messages_its_own_way_rewrites_nothing() -> None:
         reconcile(connection, "k", [{"role": "user", "content": "hi\0"}], STAMP)
         history.append_in(connection, "k", prepare(answer), STAMP)
         resent_call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a":1}'}}
-        request = [
+        request: list[Turn] = [
             {"role": "user", "content": [{"type": "text", "text": "hi\ufffd"}]},
             {
                 "role": "assistant",
