@@ -1,4 +1,4 @@
-"""Is a model's server fit to take more? Pure, by the latest reading of it.
+"""Is a model's server fit to take more? By the latest reading of it; no I/O.
 
 Rules: behaviours/admission.md, "Health gate and tick"; figures are those of the original.
 """

@@ -30,10 +30,8 @@ from core.protocol import AccessTier
 Care = Literal["gate", "request"]
 
 
-def care(seat: Seat | None, model: str, tier: AccessTier, catalog: Catalog, *, now: int, grace: int) -> Care:
+def care(seat: Seat, model: str, tier: AccessTier, catalog: Catalog, *, now: int, grace: int) -> Care:
     """Whether the seat that is there decides at the gate, or the house requests one for the caller first."""
-    if seat is None:
-        return "request"
     where = stage(seat, now, grace)
     if where == "gone":
         return "request"

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from core.admission import gate, ledger, turns
+from core.admission import ledger, turns
 from core.admission.acts import OperatedRoom
 from core.admission.answers import AdmitAnswer, BannedUser, Disabled, ModelUnknown, SeatAnswer, TickReport
 from core.admission.desk import Served
-from core.admission.gate import GateAnswer
+from core.admission.gate import GateAnswer, Passenger, check, passed, refused
 from core.admission.parts import assemble
 from core.admission.seat import Access, Ask, HeldBy, Seat, check_user, is_active
 from core.clock import Clock, timestamp
@@ -63,28 +63,7 @@ class WaitingRoom(OperatedRoom):
             return BannedUser()
         if self._is_exempt(email):
             return Disabled()
-        resolved = self._catalog.resolve(model, access_tier)
-        if resolved is None:
-            return ModelUnknown(access_tier=access_tier, requested_model=model)
-        ask = Ask(
-            user_id=user_id,
-            asked=model,
-            model=resolved,
-            access_tier=access_tier,
-            held_by=held_by,
-            instance_id=self._parts.new_id(),
-            access=access,
-            now=now,
-        )
-        health = self._parts.health.of(resolved, now)
-
-        def answer(served: Served) -> SeatAnswer:
-            self._saw(user_id, access_tier, now)
-            if isinstance(served.outcome, Seat):
-                return self._views.seat(served.outcome, access_tier, now, asked=model)
-            return served.outcome
-
-        return await self._served(lambda connection: self._desk.request(connection, ask, health), answer, now)
+        return await self._ask(user_id, model, access_tier, access, held_by, now)
 
     def state(
         self,
@@ -119,7 +98,7 @@ class WaitingRoom(OperatedRoom):
         Raises InvalidArgument for a malformed user id.
         """
         check_user(user_id)
-        who = gate.Passenger(
+        who = Passenger(
             instance_id=instance_id,
             model=model,
             access_tier=access_tier,
@@ -127,11 +106,7 @@ class WaitingRoom(OperatedRoom):
             exempt=self._is_exempt(email),
             require_active=require_active,
         )
-        seat = self._floor.seats.get(user_id)
-        answer = gate.check(who, seat, self._catalog, now=self._clock.now(), grace=self._parts.spans.grace)
-        if answer.code == "waiting_room_queued" and seat is not None:
-            return msgspec.structs.replace(answer, retry_after_ms=self._views.wait(seat))
-        return answer
+        return self._check(user_id, who, self._clock.now())
 
     async def pass_turn(
         self,
@@ -149,21 +124,30 @@ class WaitingRoom(OperatedRoom):
         check_user(user_id)
         now = self._clock.now()
         if user_id in self._floor.bans:
-            return gate.refused("banned")
+            return refused("banned")
         if not self._catalog.models or self._is_exempt(email):
-            return gate.passed("disabled")
-        if instance_id:
-            return self.gate(user_id, instance_id, model=model, access_tier=access_tier, email=email)
-        seat = self._floor.seats.get(user_id)
-        if model in self._catalog.models and not self._catalog.offered(model, access_tier):
-            return gate.refused(
-                "session_model_mismatch", f"{model} is not offered to you; ask for another model."
-            )
-        what = turns.care(seat, model, access_tier, self._catalog, now=now, grace=self._parts.spans.grace)
-        if what == "gate" and seat is not None:
-            return self.gate(user_id, seat.instance_id, model=model, access_tier=access_tier, email=email)
-        answer = await self.request(user_id, model, access_tier=access_tier, email=email, held_by="house")
-        return turns.as_gate(answer, self._parts.pace.tick)
+            return passed("disabled")
+        if not instance_id:
+            if model in self._catalog.models and not self._catalog.offered(model, access_tier):
+                return refused("session_model_mismatch", f"{model} is not offered to you; use another model.")
+            seat = self._floor.seats.get(user_id)
+            grace = self._parts.spans.grace
+            if (
+                seat is None
+                or turns.care(seat, model, access_tier, self._catalog, now=now, grace=grace) == "request"
+            ):
+                answer = await self._ask(user_id, model, access_tier, None, "house", now)
+                return turns.as_gate(answer, self._parts.pace.tick)
+            instance_id = seat.instance_id
+        who = Passenger(
+            instance_id=instance_id,
+            model=model,
+            access_tier=access_tier,
+            banned=False,
+            exempt=False,
+            require_active=False,
+        )
+        return self._check(user_id, who, now)
 
     async def end(self, user_id: str, *, email: str | None = None) -> None:
         """Give a seat up; nothing happens without one, or while admission does not apply."""
@@ -244,6 +228,46 @@ class WaitingRoom(OperatedRoom):
         await self._parts.ticker.aclose()
 
     # ------------------------------------------------------------------------------------------------- plumbing
+
+    def _check(self, user_id: str, who: Passenger, now: int) -> GateAnswer:
+        seat = self._floor.seats.get(user_id)
+        answer = check(who, seat, self._catalog, now=now, grace=self._parts.spans.grace)
+        if answer.code == "waiting_room_queued" and seat is not None:
+            return msgspec.structs.replace(answer, retry_after_ms=self._views.wait(seat))
+        return answer
+
+    async def _ask(
+        self,
+        user_id: str,
+        model: str,
+        access_tier: AccessTier,
+        access: Access | None,
+        held_by: HeldBy,
+        now: int,
+    ) -> SeatAnswer:
+        """The way of a request from the model on, for somebody whom admission concerns."""
+        resolved = self._catalog.resolve(model, access_tier)
+        if resolved is None:
+            return ModelUnknown(access_tier=access_tier, requested_model=model)
+        ask = Ask(
+            user_id=user_id,
+            asked=model,
+            model=resolved,
+            access_tier=access_tier,
+            held_by=held_by,
+            instance_id=self._parts.new_id(),
+            access=access,
+            now=now,
+        )
+        health = self._parts.health.of(resolved, now)
+
+        def answer(served: Served) -> SeatAnswer:
+            self._saw(user_id, access_tier, now)
+            if isinstance(served.outcome, Seat):
+                return self._views.seat(served.outcome, access_tier, now, asked=model)
+            return served.outcome
+
+        return await self._served(lambda connection: self._desk.request(connection, ask, health), answer, now)
 
     def _is_exempt(self, email: str | None) -> bool:
         """Whether admission is off, or the address on the bypass list: any case, no trimming."""

@@ -12,7 +12,7 @@ from core.admission.catalog import Catalog, DailyTime, OpeningHours
 from core.clock import parse_timestamp, timestamp
 from core.protocol import AccessTier
 from core.settings import Hours
-from tests.admission.conftest import BIG, LIMITED, MODELS, OFFICE, SMALL, admission
+from tests.admission.house import BIG, LIMITED, MODELS, OFFICE, SMALL, admission
 
 CATALOG = Catalog(admission())
 ACROSS = Hours(open="09:00 America/New_York", close="17:00 America/Los_Angeles")

@@ -10,7 +10,7 @@ import pytest
 from core.admission.catalog import Catalog
 from core.admission.gate import GateAnswer, Passenger, check
 from core.admission.seat import Seat
-from tests.admission.conftest import BIG, LIMITED, SMALL, START, admission
+from tests.admission.house import BIG, LIMITED, SMALL, START, admission
 from tests.admission.test_seat import GRACE, L, active, waiting
 
 CATALOG = Catalog(admission())

@@ -13,7 +13,7 @@ from core.admission import Access
 from core.admission.answers import ActiveSeat, QueuedSeat
 from core.admission.ledger import load
 from core.protocol import QueueChanged, SeatChanged, SeatGone
-from tests.admission.conftest import BIG, LIMITED, SMALL, House, OpenHouse, admission
+from tests.admission.house import BIG, LIMITED, SMALL, House, OpenHouse, admission
 
 INSTANT = {"instant_admit_capacity": 9}
 

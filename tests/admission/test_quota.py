@@ -15,7 +15,7 @@ from core.admission.quota import Admit, Day, Meter, Usage, charged_tenths, day_o
 from core.clock import parse_timestamp
 from core.protocol import AccessTier
 from core.settings import Quota
-from tests.admission.conftest import BIG, LIMITED, SMALL, START, admission
+from tests.admission.house import BIG, LIMITED, SMALL, START, admission
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

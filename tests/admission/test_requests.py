@@ -21,7 +21,7 @@ from core.admission.answers import (
 from core.admission.seat import Access
 from core.clock import timestamp
 from core.errors import AtCapacity, Banned, InvalidArgument, NotQueued, StorageFailed
-from tests.admission.conftest import BIG, LIMITED, OFFICE, SMALL, START, OpenHouse, admission
+from tests.admission.house import BIG, LIMITED, OFFICE, SMALL, START, OpenHouse, admission
 
 INSTANT = {"instant_admit_capacity": 9}
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.admission.seat import Access, Ask, Seat, check_user, claim, queued, reclaimed, stage
 from core.errors import InvalidArgument
-from tests.admission.conftest import START
+from tests.admission.house import START
 
 L, GRACE = 3_600_000, 1_800_000
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from core.admission.answers import QueuedSeat
 from core.protocol import Noticed
-from tests.admission.conftest import BIG, LIMITED, MODELS, SMALL, House, OpenHouse, admission
+from tests.admission.house import BIG, LIMITED, MODELS, SMALL, House, OpenHouse, admission
 
 INSTANT = {"instant_admit_capacity": 9}
 

@@ -23,10 +23,11 @@ from core.admission.answers import (
 )
 from core.admission.catalog import Catalog
 from core.admission.gate import GateAnswer
+from core.admission.seat import Seat
 from core.admission.turns import as_gate, care
 from core.protocol import AccessTier, SeatChanged
 from core.settings import Admission
-from tests.admission.conftest import BIG, LIMITED, MODELS, OFFICE, SMALL, START, House, OpenHouse, admission
+from tests.admission.house import BIG, LIMITED, MODELS, OFFICE, SMALL, START, House, OpenHouse, admission
 from tests.admission.test_seat import GRACE, L, active, waiting
 
 INSTANT = {"instant_admit_capacity": 9}
@@ -37,7 +38,6 @@ HOUSE = {"held_by": "house"}
 @pytest.mark.parametrize(
     ("seat", "model", "tier", "expected"),
     [
-        (None, SMALL, "full", "request"),
         (active(SMALL, expires_in=-GRACE), SMALL, "full", "request"),
         (active(SMALL, expires_in=L), BIG, "full", "gate"),
         (active(SMALL, expires_in=0), SMALL, "full", "gate"),
@@ -51,8 +51,8 @@ HOUSE = {"held_by": "house"}
         (waiting(SMALL, **HOUSE), SMALL, "full", "request"),
     ],
 )
-def test_who_takes_care(seat: object, model: str, tier: AccessTier, expected: str) -> None:
-    assert care(seat, model, tier, CATALOG, now=START, grace=GRACE) == expected  # type: ignore[arg-type]
+def test_who_takes_care(seat: Seat, model: str, tier: AccessTier, expected: str) -> None:
+    assert care(seat, model, tier, CATALOG, now=START, grace=GRACE) == expected
 
 
 QUEUED = QueuedSeat(
