@@ -7,10 +7,7 @@ that ages go on.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -110,16 +107,7 @@ class ConsoleApp(App[None]):
         self.theme = self._looks.current.theme.name
         _ = self.push_screen(MainScreen(self.desk, first=self._first))
         self.set_interval(1.0, self.wake)
-        self._heed_signals()
         self.call_after_refresh(self._start_feed)
-
-    def _heed_signals(self) -> None:
-        """SIGTERM drains and leaves, a second one leaves at once; a terminal that is gone leaves at once, too."""
-        if self.is_headless or threading.current_thread() is not threading.main_thread():
-            return
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self.leave_unasked)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._leave(True))
 
     def _start_feed(self) -> None:
         self.draw()
@@ -156,12 +144,12 @@ class ConsoleApp(App[None]):
     def action_leave(self, now: bool) -> None:
         """ctrl+q leaves at once, ctrl+c as q does; and who presses it again means it."""
         if self._asking and not now:
-            self.leave_unasked()
+            self.terminate()
         else:
             self._leave(now)
 
-    def leave_unasked(self) -> None:
-        """Leave as on SIGTERM: drain without asking; a second time at once."""
+    def terminate(self) -> None:
+        """What a signal does: drain and leave without asking; a second one leaves at once."""
         self._leave(self._leaving, ask=False)
 
     def _leave(self, now: bool, *, ask: bool = True) -> None:

@@ -56,10 +56,15 @@ class DeskScreen(Screen[None]):
         action = self.desk.keys.find(
             self.scope, event.key, event.character, acting=not self.desk.acting.read_only
         )
-        if action is not None:
+        if action is not None and (action.id == "back" or not self.typing):
             event.stop()
             event.prevent_default()
             self.press(action)
+
+    @property
+    def typing(self) -> bool:
+        """Whether keys are going into a text field now; then only the one that leaves it is an action."""
+        return False
 
     def press(self, action: Action) -> None:
         """Carry out an action: one that acts goes the way of commands, any other is done here and now."""

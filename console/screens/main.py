@@ -94,6 +94,10 @@ class MainScreen(DeskScreen):
             "maximise": self._maximise,
         }
 
+    @property
+    def typing(self) -> bool:
+        return isinstance(self.focused, Input)
+
     def show(self, model: PaneModel) -> None:
         """Show a pane, and forget the way to the one before."""
         while len(self._stack) > 1:

@@ -1,0 +1,372 @@
+"""The console with real keys: acting. Three tiers of confirmation, and what is shown only when the event returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from textual.widgets import Button, Input
+
+from console.screens.ask import AskScreen
+from console.screens.dirty import DirtyMenu
+from core.protocol import (
+    AbortRun,
+    AnyCommand,
+    ClearDirty,
+    CloseSession,
+    Done,
+    EvictSession,
+    MarkDirty,
+    Outcome,
+    RunGone,
+    SessionChanged,
+    SessionGone,
+)
+from tests.console.fake_core import FakeCore
+from tests.console.opened import Opened, opened
+from tests.console.rows import a_run, a_session
+
+
+def a_house() -> FakeCore:
+    return FakeCore(
+        a_session("api:ann/1", run_id="run-1", project="billing", generation=4),
+        a_session("api:bob/2", project="billing", created_at="2026-04-16T12:00:00Z"),
+        a_session("api:cid/3", created_at="2026-04-15T12:00:00Z"),
+        a_run("run-1", session_key="api:ann/1", output_tokens=50),
+    )
+
+
+async def asked(console: Opened) -> AskScreen:
+    await console.until(lambda: isinstance(console.app.screen, AskScreen))
+    screen = console.app.screen
+    assert isinstance(screen, AskScreen)
+    return screen
+
+
+# ------------------------------------------------------------------------------------- what loses work asks first
+
+
+async def test_abort_asks_with_cancel_focused_and_is_shown_when_the_event_returns() -> None:
+    async with opened(a_house()) as console:
+        await console.press("X")
+        await asked(console)
+        assert console.focused_label() == "Cancel"
+        await console.sees("Abort run run-1?")
+        await console.sees("1 running turn")
+        assert console.sent() == []
+        await console.press("right")
+        assert console.focused_label() == "Abort run"
+        await console.press("enter")
+        await console.sees("✓ abort run run-1: aborted")
+        await console.sees("■ aborted")
+        command = console.core.executed[0]
+        assert isinstance(command, AbortRun)
+        assert (command.run_id, command.reason) == ("run-1", "from the console")
+        assert command.command_id
+        await console.press("6")
+        await console.sees("! abort")
+
+
+@pytest.mark.parametrize("way", ["enter", "escape"])
+async def test_cancel_and_escape_do_nothing(way: str) -> None:
+    async with opened(a_house()) as console:
+        await console.press("X")
+        await asked(console)
+        await console.press(way)
+        await console.sees("nothing was done")
+        assert console.sent() == []
+
+
+async def test_every_button_does_what_its_label_says() -> None:
+    expected: dict[str, list[type]] = {"Cancel": [], "Abort run": [AbortRun], "Close session": [CloseSession]}
+    for key in ("X", "C"):
+        labels = ["Cancel", {"X": "Abort run", "C": "Close session"}[key]]
+        for label in labels:
+            async with opened(a_house()) as console:
+                await console.press(key)
+                screen = await asked(console)
+                assert [str(button.label) for button in screen.query(Button)] == labels
+                button = next(button for button in screen.query(Button) if str(button.label) == label)
+                button.press()
+                await console.until(lambda screen=screen: console.app.screen is not screen)
+                await console.pilot.pause(0.1)
+                assert [type(command) for command in console.core.executed] == expected[label]
+
+
+async def test_a_reason_goes_along_and_is_no_consent() -> None:
+    async with opened(a_house()) as console:
+        await console.press("X")
+        screen = await asked(console)
+        screen.query_one("#reason", Input).focus()
+        await console.press(*"loops", "enter")
+        assert console.sent() == []
+        assert console.focused_label() == "Abort run"
+        await console.press("enter")
+        await console.until(lambda: console.core.executed)
+        assert console.core.executed[0].reason == "loops"
+
+
+async def test_what_died_while_the_question_stood_is_refused_by_the_core() -> None:
+    async with opened(a_house()) as console:
+        await console.press("X")
+        await asked(console)
+        console.core.happen(RunGone(run_id="run-1", session_key="api:ann/1"))
+        console.core.rows.runs.clear()
+        await console.press("right", "enter")
+        await console.sees("✗ abort refused: run run-1 has ended")
+
+
+async def test_close_names_the_generation_that_was_seen() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "C")
+        await asked(console)
+        await console.press("right", "enter")
+        await console.until(lambda: "api:ann/1" not in "".join(console.screen().split("\n")[2:20]))
+        assert console.core.executed == [
+            CloseSession(
+                command_id=console.core.executed[0].command_id,
+                reason="from the console",
+                session_key="api:ann/1",
+                generation=4,
+            )
+        ]
+
+
+# --------------------------------------------------------------------------------------------- one target at once
+
+
+async def test_evict_goes_at_once_and_a_busy_session_is_refused() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "E")
+        await console.sees("✗ evict refused: a turn is running")
+        assert "C aborts its turn" in console.screen()
+        await console.press("down", "E")
+        await console.sees("✓ evict api:bob/2")
+        assert console.sent() == ["EvictSession", "EvictSession"]
+        assert isinstance(console.core.executed[1], EvictSession)
+        assert "api:bob/2" not in console.core.rows.sessions
+
+
+async def test_nothing_is_shown_before_the_event_returns() -> None:
+    core = a_house()
+    answered = asyncio.Event()
+    real: Callable[[AnyCommand], Awaitable[Outcome]] = core.execute
+
+    async def silent(command: AnyCommand) -> Outcome:
+        core.executed.append(command)
+        answered.set()
+        return Done(command_id=command.command_id, count=1, message="done")
+
+    async with opened(core) as console:
+        core.execute = silent  # type: ignore[method-assign]
+        await console.press("3", "down", "E")
+        await asyncio.wait_for(answered.wait(), 5)
+        await console.sees("✓ evict api:bob/2")
+        await console.sees("3 sessions 3")
+        core.happen(SessionGone(session_key="api:bob/2", generation=1, reason="operator"))
+        await console.sees("3 sessions 2")
+        core.execute = real  # type: ignore[method-assign]
+
+
+async def test_one_session_is_marked_at_once_and_the_mark_taken_back() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "D")
+        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        await console.press("o")
+        await console.sees("Z takes it back")
+        await console.sees("◆")
+        await console.press("Z")
+        await console.until(lambda: console.core.rows.sessions["api:ann/1"].dirty is None)
+        assert console.core.executed[0] == MarkDirty(
+            command_id=console.core.executed[0].command_id,
+            reason="from the console",
+            session_key="api:ann/1",
+            generation=4,
+        )
+        assert isinstance(console.core.executed[1], ClearDirty)
+        await console.sees("cleared")
+        await console.press("Z")
+        await console.sees("nothing to undo")
+
+
+# --------------------------------------------------------------------------------------- many are counted out
+
+
+@pytest.mark.parametrize(("choice", "number", "marked"), [("p", "2", 2), ("a", "3", 3)])
+async def test_many_need_their_number_typed(choice: str, number: str, marked: int) -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "D")
+        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        await console.press(choice)
+        await asked(console)
+        await console.sees(f"{marked} sessions will be rebuilt")
+        await console.press("9", "enter")
+        await console.sees(f"that is not {number}")
+        assert console.sent() == []
+        await console.press("backspace", number, "enter")
+        await console.sees(f"{marked} marked")
+        command = console.core.executed[0]
+        assert isinstance(command, MarkDirty)
+        assert command.cursor is not None
+        assert (command.all, command.project) == ((True, None) if choice == "a" else (False, "billing"))
+
+
+async def test_the_menu_offers_only_what_can_be_done() -> None:
+    core = a_house()
+    core.happen(SessionChanged(what="marked_dirty", session=a_session("api:cid/3", dirty="deploy")))
+    async with opened(core) as console:
+        await console.press("3", "slash", *"cid", "enter", "D")
+        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        assert [button.id for button in console.app.screen.query(Button)] == [
+            "session",
+            "all",
+            "clear",
+            "cancel",
+        ]
+        await console.press("p")
+        assert isinstance(console.app.screen, DirtyMenu)
+        await console.press("c")
+        await console.until(lambda: console.core.rows.sessions["api:cid/3"].dirty is None)
+
+
+@pytest.mark.parametrize("label", ["o  one", "p  project", "a  all", "esc  cancel"])
+async def test_the_menus_buttons_do_what_their_labels_say(label: str) -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "D")
+        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        menu = console.app.screen
+        next(button for button in menu.query(Button) if str(button.label).startswith(label)).press()
+        if label in ("p  project", "a  all"):
+            await asked(console)
+            previewed = console.core.previewed[0]
+            assert isinstance(previewed, MarkDirty)
+            assert previewed.all == (label == "a  all")
+        else:
+            await console.until(lambda: console.app.screen is not menu)
+            await console.pilot.pause(0.1)
+            assert console.sent() == (["MarkDirty"] if label == "o  one" else [])
+
+
+# ------------------------------------------------------------------------------------------------- and not at all
+
+
+async def test_in_read_only_mode_no_key_reaches_the_core() -> None:
+    async with opened(a_house(), read_only=True) as console:
+        await console.sees("◇ read-only")
+        assert "X abort" not in console.screen()
+        for pane in "123456":
+            await console.press(pane, "down")
+            for key in ("X", "E", "C", "D", "Z"):
+                await console.press(key, "enter", "escape", "escape")
+        await console.press("exclamation_mark", "X", "E")
+        await console.sees("read-only: this console was started so")
+        assert console.sent() == []
+        assert console.core.previewed == []
+
+
+async def test_disarming_keeps_keys_from_acting_until_armed_again() -> None:
+    async with opened(a_house()) as console:
+        await console.press("exclamation_mark", "3", "down", "E")
+        await console.sees("disarmed: press !")
+        assert console.sent() == []
+        await console.press("exclamation_mark", "E")
+        await console.until(lambda: console.sent() == ["EvictSession"])
+
+
+async def test_a_row_that_goes_takes_the_aim_with_it() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "down")
+        console.core.happen(SessionGone(session_key="api:bob/2", generation=1, reason="idle"))
+        await console.sees("3 sessions 2")
+        await console.press("E")
+        await console.sees("the row under the cursor is gone")
+        assert console.sent() == []
+
+
+async def test_a_cursor_out_of_sight_is_shown_before_anything_is_hit() -> None:
+    core = FakeCore(a_session("first", created_at="2026-04-10T12:00:00Z"))
+    async with opened(core, size=(80, 12)) as console:
+        await console.press("3")
+        await console.sees("first")
+        for number in range(20):
+            core.happen(SessionChanged(what="created", session=a_session(f"later-{number}")))
+        await console.until(lambda: "first" not in console.screen())
+        await console.press("E")
+        await console.sees("the cursor was out of sight, on first")
+        assert console.sent() == []
+        await console.press("E")
+        await console.until(lambda: console.sent() == ["EvictSession"])
+        assert isinstance(core.executed[0], EvictSession)
+        assert core.executed[0].session_key == "first"
+
+
+async def test_acting_works_from_inside_a_session() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "enter", "X")
+        await asked(console)
+        await console.press("right", "enter")
+        await console.until(lambda: console.sent() == ["AbortRun"])
+
+
+# ------------------------------------------------------------------------------------------------------- leaving
+
+
+async def test_q_asks_while_turns_are_in_flight() -> None:
+    left: list[bool] = []
+
+    async def let_go(now: bool) -> None:
+        left.append(now)
+
+    async with opened(a_house(), on_quit=let_go) as console:
+        await console.press("q")
+        await asked(console)
+        assert console.focused_label() == "Stay"
+        await console.press("enter")
+        assert console.app.is_running
+        assert left == []
+        await console.press("q")
+        await asked(console)
+        await console.press("right", "enter")
+        await console.until(lambda: left == [False])
+
+
+async def test_q_leaves_at_once_when_nothing_runs_or_the_core_stays() -> None:
+    core = FakeCore(a_session())
+    async with opened(core) as console:
+        await console.press("q")
+        await console.until(lambda: core.closed == 1)
+    remote = a_house()
+    async with opened(remote, embedded=False) as console:
+        await console.press("q")
+        await console.until(lambda: remote.closed == 1)
+
+
+async def test_ctrl_q_leaves_at_once_from_anywhere() -> None:
+    left: list[bool] = []
+
+    async def let_go(now: bool) -> None:
+        left.append(now)
+
+    for keys in ((), ("slash", "x"), ("X",), ("3", "enter"), ("question_mark",)):
+        async with opened(a_house(), on_quit=let_go) as console:
+            await console.press(*keys)
+            await console.press("ctrl+q")
+            await console.until(lambda: left)
+        assert left == [True]
+        left.clear()
+
+
+async def test_a_signal_drains_without_asking_and_a_second_one_does_not_wait() -> None:
+    draining = asyncio.Event()
+
+    async def never(now: bool) -> None:
+        draining.set()
+        await asyncio.Event().wait()
+
+    async with opened(a_house(), on_quit=never) as console:
+        console.app.terminate()
+        await asyncio.wait_for(draining.wait(), 5)
+        assert console.app.is_running
+        console.app.terminate()
+        await console.until(lambda: not console.app.is_running)

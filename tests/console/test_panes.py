@@ -1,0 +1,372 @@
+"""What a pane shows: order, filter, cursor and window, while rows come, change and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.panes.catalog import BEHIND, PANES
+from console.panes.filter import matcher
+from console.panes.layout import arrange
+from console.panes.model import PaneModel
+from console.panes.order import Order
+from console.panes.pane import session_target
+from console.panes.queues import SEATS
+from console.panes.runs import RUNS
+from console.panes.sessions import SESSIONS
+from console.state import ConsoleState, reduce
+from core.protocol import (
+    Acted,
+    AnyRow,
+    CostChanged,
+    Noticed,
+    PinChanged,
+    PinGone,
+    QueueChanged,
+    RunChanged,
+    RunGone,
+    SeatChanged,
+    SeatGone,
+    SessionChanged,
+    SessionGone,
+)
+from tests.console.rows import AT, a_cost, a_pin, a_queue, a_run, a_seat, a_session
+from tests.console.test_state import seen
+
+_NOW = 1_776_427_200_000
+
+
+def runs(*numbers: int) -> list[AnyRow]:
+    return [a_run(f"run-{n}", session_key=f"s{n}", last_seq=n) for n in numbers]
+
+
+def showing(state: ConsoleState, height: int = 5) -> PaneModel:
+    """The runs by seq, the highest first."""
+    model = PaneModel(RUNS)
+    model.sort_by("seq", descending=True)
+    model.resize(height)
+    model.catch_up(state)
+    return model
+
+
+def happen(state: ConsoleState, model: PaneModel, *events: Any) -> None:
+    for event in events:
+        reduce(state, event)
+    model.note(state.take_changed())
+    model.catch_up(state)
+
+
+def moved(number: int, seq: int) -> RunChanged:
+    return RunChanged(what="revived", run=a_run(f"run-{number}", session_key=f"s{number}", last_seq=seq))
+
+
+def gone(number: int) -> RunGone:
+    return RunGone(run_id=f"run-{number}", session_key=f"s{number}")
+
+
+def shown(model: PaneModel) -> list[object]:
+    return [key for key, _ in model.window()]
+
+
+# ----------------------------------------------------------------------------------------------------- order
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.one_of(st.none(), st.integers(0, 5))), max_size=60),
+    st.booleans(),
+    st.integers(0, 5),
+)
+def test_the_order_is_what_sorting_gives(
+    changes: list[tuple[int, int | None]], down: bool, least: int
+) -> None:
+    order = Order(lambda row: row, descending=down, test=lambda row: row >= least)
+    rows: dict[int, int] = {}
+    for key, value in changes:
+        if value is None:
+            order.drop(key)
+            rows.pop(key, None)
+        else:
+            order.put(key, value)
+            rows[key] = value
+    expected = sorted(((value, key) for key, value in rows.items() if value >= least), reverse=down)
+    assert list(order.keys_between(0, 99)) == [key for _, key in expected]
+    assert [order.position(key) for _, key in expected] == list(range(len(expected)))
+    assert [order.key_at(index) for index in range(len(order))] == [key for _, key in expected]
+    assert order.known == len(rows)
+
+
+def test_a_position_that_is_not_there() -> None:
+    order = Order(lambda row: row)
+    assert order.position("x") is None
+    with pytest.raises(IndexError):
+        order.key_at(0)
+
+
+# ---------------------------------------------------------------------------------------------------- cursor
+
+
+def test_the_cursor_stays_on_its_row_when_rows_move() -> None:
+    state = seen(*runs(1, 2, 3))
+    model = showing(state)
+    model.move(1)
+    assert (model.cursor, model.position) == ("run-2", 1)
+    happen(state, model, moved(1, 99))
+    assert (model.cursor, model.position) == ("run-2", 2)
+    happen(state, model, moved(2, 100))
+    assert (model.cursor, model.position) == ("run-2", 0)
+
+
+def test_a_cursor_whose_row_went_hits_nothing_until_it_is_moved() -> None:
+    state = seen(*runs(1, 2, 3))
+    model = showing(state)
+    model.move(1)
+    happen(state, model, gone(2))
+    assert model.cursor is None
+    assert model.lost
+    assert model.target(state) is None
+    happen(state, model, moved(1, 50))
+    assert model.cursor is None
+    model.move(0)
+    assert model.cursor == "run-3"
+    assert not model.lost
+
+
+def test_the_first_row_is_chosen_when_rows_come() -> None:
+    state = seen()
+    model = showing(state)
+    assert model.cursor is None
+    happen(state, model, moved(1, 1))
+    assert model.cursor == "run-1"
+    happen(state, model, gone(1))
+    assert not model.lost
+    happen(state, model, moved(7, 1))
+    assert model.cursor == "run-7"
+
+
+def test_a_scrolled_window_holds_what_is_looked_at() -> None:
+    state = seen(*runs(*range(20)))
+    model = showing(state)
+    model.move_to(10)
+    before, top = shown(model), model.top
+    assert top == 6
+    happen(state, model, *(moved(100 + n, 1000 + n) for n in range(4)))
+    assert (shown(model), model.top) == (before, top + 4)
+
+
+def test_a_window_at_the_top_stays_at_the_top() -> None:
+    state = seen(*runs(1, 2, 3))
+    model = showing(state, height=2)
+    happen(state, model, *(moved(100 + n, 1000 + n) for n in range(4)))
+    assert model.top == 0
+    assert model.cursor == "run-3"
+    assert not model.visible
+    model.reveal()
+    assert model.visible
+
+
+def test_the_window_never_leaves_the_rows() -> None:
+    state = seen(*runs(*range(20)))
+    model = showing(state)
+    model.move_to(99)
+    assert (model.position, model.top) == (19, 15)
+    happen(state, model, *(gone(n) for n in range(18)))
+    assert (model.top, len(shown(model))) == (0, 2)
+    model.scroll(5)
+    assert model.top == 0
+
+
+def test_the_journal_follows_until_the_cursor_is_moved() -> None:
+    state = seen()
+    model = PaneModel(PANES[-1])
+    model.resize(3)
+    for number in range(5):
+        happen(state, model, Noticed(level="info", code="x", message=str(number)))
+    assert (model.cursor, shown(model)) == (None, [5, 4, 3])
+    model.move(0)
+    happen(state, model, Noticed(level="info", code="x", message="5"))
+    assert model.cursor == 5
+    model.release()
+    assert model.cursor is None
+
+
+# ------------------------------------------------------------------------------------------ filter, freezing
+
+
+def test_a_filter_hides_and_what_comes_later_is_tested_too() -> None:
+    state = seen(*runs(1, 2, 12))
+    model = showing(state)
+    model.filter_by("s1")
+    assert shown(model) == ["run-12", "run-1"]
+    happen(state, model, moved(13, 5), moved(24, 6))
+    assert shown(model) == ["run-12", "run-13", "run-1"]
+    model.filter_by("")
+    assert len(model) == model.known == 5
+
+
+def test_the_cursor_chooses_anew_only_when_the_filter_hides_its_row() -> None:
+    state = seen(*runs(1, 2, 12))
+    model = showing(state)
+    model.move_to(2)
+    model.filter_by("s1")
+    assert model.cursor == "run-1"
+    model.filter_by("s2")
+    assert (model.cursor, model.lost) == ("run-2", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("ann", {"a"}),
+        ("ANN", {"a"}),
+        ("model:gpt", {"a", "b"}),
+        ("state:running -ann", {"b"}),
+        ("-state:running", set()),
+        ("api:", {"a", "b"}),
+        ("api:ann/1", {"a"}),
+        ("nosuch:thing", set()),
+        ("-", {"a", "b"}),
+        ("  ", {"a", "b"}),
+    ],
+)
+def test_the_filter_language(text: str, keys: set[str]) -> None:
+    rows = {"a": a_run("a"), "b": a_run("b", session_key="api:bob/1", user_id="bob")}
+    test = matcher(RUNS, text)
+    assert {key for key, row in rows.items() if test is None or test(row)} == keys
+
+
+def test_a_frozen_pane_stands_still_and_counts() -> None:
+    state = seen(*runs(1, 2))
+    model = showing(state)
+    model.frozen = True
+    happen(state, model, moved(1, 99), moved(3, 50))
+    assert (shown(model), model.held_back) == (["run-2", "run-1"], 2)
+    selected = model.selected()
+    assert selected is not None
+    assert selected.last_seq == 2
+    model.frozen = False
+    model.catch_up(state)
+    assert (shown(model), model.held_back) == (["run-1", "run-3", "run-2"], 0)
+
+
+def test_many_changes_at_once_end_in_the_same_order() -> None:
+    state = seen(*runs(*range(3_000)))
+    model = showing(state)
+    happen(state, model, *(moved(n, 5_000 - n) for n in range(2_500)))
+    assert shown(model)[:2] == ["run-0", "run-1"]
+    assert len(model) == 3_000
+
+
+def test_the_seats_behind_a_queue_are_only_its_own() -> None:
+    state = seen(a_seat("ann"), a_seat("bob", model="other"))
+    model = PaneModel(BEHIND["queues"], only=lambda seat: bool(seat.model == "gpt-mini"))
+    model.catch_up(state)
+    assert shown(model) == ["ann"]
+    model.filter_by("bob")
+    assert shown(model) == []
+
+
+# ------------------------------------------------------------------------------------------------ every pane
+
+
+def everything() -> ConsoleState:
+    state = seen(
+        a_run(),
+        a_run("run-2", ended_at=AT, exit_code=1, state="failed"),
+        a_session(run_id="run-1", project="p", dirty="deploy"),
+        a_session("cron:1", kind="cron"),
+        a_pin(escalated=True, strikes=2),
+        a_pin("cron:1", explicit=True, run=2),
+        a_cost(micros=5, estimated_micros=2),
+        a_cost("p", scope="project"),
+        a_cost("ann", scope="user"),
+        a_seat(),
+        a_seat("bob", state="queued", expires_at=None, admitted_at=None),
+        a_queue(waiting=2, oldest_queued_at=AT, paused_reason="closed", health="degraded"),
+        a_queue("big", max_active=5),
+    )
+    for event in (
+        RunChanged(what="started", run=a_run()),
+        RunChanged(what="ended", run=a_run("run-2", state="failed", exit_code=1, ended_at=AT), reason="x"),
+        RunGone(run_id="old", session_key="s"),
+        SessionChanged(what="marked_dirty", session=a_session(dirty="deploy", run_id="run-1", project="p")),
+        SessionGone(session_key="x", generation=1, reason="idle"),
+        PinChanged(what="escalated", pin=a_pin(escalated=True)),
+        PinGone(what="expired", session_key="x"),
+        SeatChanged(what="queued", seat=a_seat()),
+        SeatGone(what="ended", user_id="x", model="m"),
+        QueueChanged(queue=a_queue()),
+        CostChanged(session_key="api:ann/1", micros=5, estimated=True, costs=[a_cost()]),
+        Noticed(level="error", code="some_code", message="hm"),
+        Acted(
+            command_id="c",
+            actor="op",
+            action="evict",
+            target="api:ann/1",
+            reason="why",
+            outcome="done",
+            message="ok",
+        ),
+    ):
+        reduce(state, event)
+    return state
+
+
+@pytest.mark.parametrize("pane", [*PANES, SEATS], ids=lambda pane: pane.id)
+def test_every_row_of_every_pane_can_be_drawn_sorted_and_searched(pane: Any) -> None:
+    state = everything()
+    rows = [pane.row(state, key) for key in pane.keys(state)]
+    assert rows
+    for column in pane.columns:
+        assert sorted(column.sort(row) for row in rows)
+        assert all(column.cell(row, _NOW).text for row in rows) or column.id in ("time", "of", "details")
+    for row in rows:
+        assert pane.search(row).strip()
+        assert pane.facts(row, _NOW)
+        assert pane.target(state, row) is not None
+    assert pane.column(pane.sort)
+    assert pane.row(state, "no such key" if pane.id != "journal" else 10**9) is None
+    assert pane.empty
+
+
+def test_a_session_shows_its_pin_and_its_cost_as_they_change() -> None:
+    state = seen(a_session())
+    model = PaneModel(SESSIONS)
+    model.catch_up(state)
+    happen(
+        state,
+        model,
+        PinChanged(what="pinned", pin=a_pin(model="big")),
+        CostChanged(session_key="api:ann/1", micros=7, estimated=False, costs=[a_cost(micros=7)]),
+    )
+    line = model.selected()
+    assert line is not None
+    assert (line.pin.model, line.cost.micros) == ("big", 7)
+
+
+def test_a_command_aims_at_the_generation_that_was_drawn() -> None:
+    state = seen(a_session(generation=1))
+    model = PaneModel(SESSIONS)
+    model.catch_up(state)
+    reduce(state, SessionChanged(what="rebuilt", session=a_session(generation=2)))
+    target = model.target(state)
+    assert target is not None
+    assert target.generation == 1
+    assert session_target(state, "api:ann/1").generation == 2
+
+
+@given(st.integers(1, 250), st.sampled_from([*PANES, SEATS]))
+def test_columns_fit_any_width(cells: int, pane: Any) -> None:
+    places = arrange(pane.columns, cells)
+    assert places
+    assert sum(place.width + place.gap for place in places) <= max(cells, 1)
+    ids = [place.column.id for place in places]
+    assert ids == [column.id for column in pane.columns if column.id in ids]
+
+
+def test_a_wide_screen_shows_more_columns() -> None:
+    narrow, wide = arrange(RUNS.columns, 77), arrange(RUNS.columns, 197)
+    assert [place.column.id for place in narrow] == ["state", "session", "model", "seq", "age", "cost"]
+    assert len(wide) == len(RUNS.columns)
