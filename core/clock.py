@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -155,9 +156,15 @@ class ManualClock:
 
 def timestamp(ms: int) -> str:
     """Milliseconds since 1970 as the wire writes them: ``2026-04-17T12:00:00Z``, ``…:00.250Z``."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{ms % 1000:03d}Z" if ms % 1000 else f"{text}Z"
+    seconds, rest = divmod(ms, 1000)
+    text = _second(seconds)
+    return f"{text}.{rest:03d}Z" if rest else f"{text}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    """Many things happen within one second, and formatting a date costs more than most of them."""
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_timestamp(text: str) -> int:

@@ -9,6 +9,7 @@
     │   ├── RunNotFound
     │   ├── SessionNotFound
     │   └── ModelNotFound
+    ├── MethodNotAllowed         the path exists, the method does not
     ├── Conflict                 the world is in another state than the call expects
     │   ├── NotQueued, AtCapacity
     │   ├── RunInProgress, NoActiveRun
@@ -102,6 +103,13 @@ class ModelNotFound(NotFound):
     """No upstream in the settings serves this model."""
 
     code = "model_not_found"
+
+
+class MethodNotAllowed(MaitredError):
+    """The path exists, and takes other methods than this one."""
+
+    code = "method_not_allowed"
+    http_status = 405
 
 
 class Conflict(MaitredError):

@@ -85,7 +85,8 @@ class Turn:
         """The reason of the abort that cut it off."""
         self.interrupted = False
         """It was cut off because the core is leaving."""
-        self._serving: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[Any] | None = None
+        self._served = False
 
     @property
     def run(self) -> Run:
@@ -99,7 +100,7 @@ class Turn:
 
     def cut(self, reason: str) -> None:
         """Stop serving, now: the agent's connection is closed on the way out. Too late, it does nothing."""
-        if self.stopped is None and (self._serving is None or not self._serving.done()):
+        if self.stopped is None and not self._served:
             self.stopped = reason
             if self._serving is not None:
                 self._serving.cancel()
@@ -109,13 +110,16 @@ class Turn:
         if self.stopped is not None:
             work.close()
             return
-        self._serving = asyncio.create_task(work, name=f"serve {self.run_id}")
+        self._serving = asyncio.current_task()
+        assert self._serving is not None
         try:
-            await asyncio.wait([self._serving])
+            await work
+        except asyncio.CancelledError:
+            # a cut cancels this very task; any other cancelling is not ours to swallow
+            if self.stopped is None or self._serving.uncancel():
+                raise
         finally:
-            self._serving.cancel()
-        if not self._serving.cancelled():
-            self._serving.result()
+            self._serving, self._served = None, True
 
 
 class Turns:
@@ -155,7 +159,9 @@ class Turns:
     def open(self, request: TurnRequest) -> Turn:
         """Start a turn; raises ShuttingDown when the core takes no more."""
         if self._leaving:
-            raise ShuttingDown("maitred is leaving and takes no new turns; try another instance, or again shortly")
+            raise ShuttingDown(
+                "maitred is leaving and takes no new turns; try another instance, or again shortly"
+            )
         turn = Turn(request, self._new_id())
         task = asyncio.create_task(self._lead(turn), name=f"turn {turn.run_id}")
         self._tasks[task] = turn
@@ -228,7 +234,9 @@ class Turns:
     async def _claim(self, turn: Turn) -> None:
         request = turn.request
         if not request.own_key:
-            session = await self._database.read(lambda connection: sessions.look(connection, request.session_key))
+            session = await self._database.read(
+                lambda connection: sessions.look(connection, request.session_key)
+            )
             if session is not None and session.owner not in (None, request.user_id):
                 raise SessionNotFound(f"there is no session {request.session_key!r} for this user")
         began = self._router.begin_turn(
@@ -376,7 +384,10 @@ class Turns:
         await acknowledged(self._database, unit, follow)
         if usage is not None:
             self._runs.used(
-                turn.run, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, micros=turn.micros
+                turn.run,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                micros=turn.micros,
             )
 
     def _usage(self, turn: Turn) -> Usage | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.errors import InternalError, InvalidArgument, MaitredError, NotFound
+from core.errors import InternalError, InvalidArgument, MaitredError, MethodNotAllowed, NotFound
 from core.server.auth import ANYBODY, Authentication, Principal, Role
 from core.server.responses import error_response, json_response, openai_error_response
 
@@ -65,43 +65,58 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Errors in the shape of OpenAI's."""
 
 
-def application(routes: Sequence[Route], authentication: Authentication) -> Starlette:
-    """The table as an ASGI application."""
+def application(routes: Sequence[Route], authentication: Authentication) -> ASGIApp:
+    """The table as an ASGI application. A plain router: what Starlette wraps around one costs more than a turn's rules."""
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, {})[route.method] = route
-    return Starlette(
+    return Router(
         routes=[
-            StarletteRoute(path, _endpoint(methods, authentication), methods=list(methods))
+            # no methods: every one reaches the endpoint, which refuses in the shape of our errors
+            StarletteRoute(path, _Endpoint(methods, authentication))
             for path, methods in by_path.items()
         ],
-        exception_handlers={HTTPException: _http_error},
+        redirect_slashes=False,
+        default=_nothing_here,
     )
 
 
-def _endpoint(methods: Mapping[str, Route], authentication: Authentication) -> Callable[[Request], Awaitable[Response]]:
-    decoders = {
-        name: msgspec.json.Decoder(route.takes) for name, route in methods.items() if route.takes is not None
-    }
+class _Endpoint:
+    """Every method of one path: who calls, what comes in, what goes out."""
 
-    async def endpoint(request: Request) -> Response:
-        route = methods.get(request.method) or methods["GET"]
+    def __init__(self, methods: Mapping[str, Route], authentication: Authentication) -> None:
+        self._methods = methods
+        self._authentication = authentication
+        self._decoders = {
+            name: msgspec.json.Decoder(route.takes)
+            for name, route in methods.items()
+            if route.takes is not None
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # HEAD is answered as GET, whose body the server leaves out
+        route = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if route is None:
+            await _refuse_method(scope, receive, send, allowed=self._methods)
+            return
         tell = openai_error_response if route.openai else error_response
         try:
-            principal = None
-            if route.roles is not ANYBODY:
-                principal = authentication.admit(request.headers.get("authorization"), route.roles)
-            decoder = decoders.get(route.method)
-            body = _decode(decoder, await request.body()) if decoder is not None else None
-            answer = await route.handler(Call(request, principal, body))
-            return answer if isinstance(answer, Response) else json_response(answer)
+            answer = await self._answer(route, Request(scope, receive))
         except MaitredError as error:
-            return tell(error)
+            answer = tell(error)
         except Exception:
             _log.exception("%s %s failed", route.method, route.path)
-            return tell(InternalError("maitred made a mistake in this call; the log has the details"))
+            answer = tell(InternalError("maitred made a mistake in this call; the log has the details"))
+        await answer(scope, receive, send)
 
-    return endpoint
+    async def _answer(self, route: Route, request: Request) -> Response:
+        principal = None
+        if route.roles is not ANYBODY:
+            principal = self._authentication.admit(request.headers.get("authorization"), route.roles)
+        decoder = self._decoders.get(route.method)
+        body = _decode(decoder, await request.body()) if decoder is not None else None
+        answer = await route.handler(Call(request, principal, body))
+        return answer if isinstance(answer, Response) else json_response(answer)
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
@@ -114,10 +129,14 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         raise InvalidArgument(f"$: the body is not JSON: {error}", path="$") from None
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    """What the routing itself refuses: no such path, no such method."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    response = error_response(NotFound(f"there is no {request.method} {request.url.path} here"))
-    if status == 405:
-        response.status_code = status
-    return response
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """What the routing itself refuses."""
+    error = NotFound(f"there is no {scope['method']} {scope['path']:.200} here")
+    await error_response(error)(scope, receive, send)
+
+
+async def _refuse_method(scope: Scope, receive: Receive, send: Send, *, allowed: Iterable[str]) -> None:
+    methods = ", ".join(allowed)
+    response = error_response(MethodNotAllowed(f"{scope['method']} is not for this path; allowed: {methods}"))
+    response.headers["allow"] = methods
+    await response(scope, receive, send)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, TextClause, select, text
+from sqlalchemy import Connection, select
 
 from core.clock import timestamp
 from core.errors import InvalidArgument
 from core.protocol import CostRow, CostScope
+from core.store import driver
 from core.store.prices import LARGEST
 from core.store.tables import costs
 
@@ -30,12 +31,11 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-def _statement(targets: int) -> TextClause:
+def _statement(targets: int) -> str:
     """One statement that adds the same amounts to so many totals and answers the new ones."""
-    amounts = ", ".join(f":{name}" for name in (*_SUMS, "updated_at"))
-    values = ", ".join(f"(:scope{number}, :key{number}, {amounts})" for number in range(targets))
+    values = ", ".join(f"({', '.join('?' for _ in _COLUMNS)})" for _ in range(targets))
     sums = ", ".join(f"{name} = costs.{name} + excluded.{name}" for name in _SUMS)
-    return text(
+    return (
         f"INSERT INTO costs ({', '.join(_COLUMNS)}) VALUES {values} "  # noqa: S608
         f"ON CONFLICT (scope, key) DO UPDATE SET {sums}, updated_at = excluded.updated_at "
         f"RETURNING {', '.join(_COLUMNS)}"
@@ -52,10 +52,9 @@ def add(connection: Connection, targets: Sequence[tuple[CostScope, str]], amount
     Targets come in the same order of scopes everywhere, so that two instances never wait for each other in a ring.
     Raises InvalidArgument when a total would grow past what the database keeps.
     """
-    parameters = msgspec.structs.asdict(amounts)
-    for number, (scope, key) in enumerate(targets):
-        parameters[f"scope{number}"], parameters[f"key{number}"] = scope, key
-    totals = connection.execute(_ADD[len(targets)], parameters).all()
+    values = msgspec.structs.astuple(amounts)
+    parameters = tuple(value for target in targets for value in (*target, *values))
+    totals = driver.rows(connection, _ADD[len(targets)], parameters)
     for total in totals:
         # past 64 bits SQLite goes on in floating point, silently; raising takes the whole unit back
         if not all(type(amount) is int and amount <= LARGEST for amount in total[2:7]):

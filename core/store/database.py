@@ -56,7 +56,9 @@ class Database:
                 migrate(self._connection, str(path))
         except (SQLAlchemyError, OSError) as error:
             reason = getattr(error, "orig", None) or error
-            raise FolderUnusable(f"{path}: the database cannot be opened ({reason}); restore it, or move it away") from error
+            raise FolderUnusable(
+                f"{path}: the database cannot be opened ({reason}); restore it, or move it away"
+            ) from error
         self._reader_engine = _engine(path, read_only=True)
         self._readers = ThreadPoolExecutor(_READERS, "maitred-reader")
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()

@@ -18,7 +18,9 @@ class FolderLock:
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise FolderUnusable(f"{self._path}: cannot be opened ({error.strerror}); make it writable for you") from error
+            raise FolderUnusable(
+                f"{self._path}: cannot be opened ({error.strerror}); make it writable for you"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, text
+from sqlalchemy import Connection, bindparam, delete, select
 
+from core.store import driver
 from core.store.pin import Pin, tier_named
 from core.store.tables import pins
 
@@ -25,11 +26,10 @@ _COLUMNS = (
 )
 _NAMES = [column.name for column in _COLUMNS]
 
-# the lock matters where several instances write; SQLite has one writer and leaves it out
-_READ = select(*_COLUMNS).where(pins.c.session_key == bindparam("session_key")).with_for_update()
-
-_WRITE = text(
-    f"INSERT INTO pins ({', '.join(_NAMES)}) VALUES ({', '.join(f':{name}' for name in _NAMES)}) "  # noqa: S608
+# these two belong to every turn, so they go to the driver as they are
+_READ = f"SELECT {', '.join(_NAMES)} FROM pins WHERE session_key = ?"  # noqa: S608
+_WRITE = (
+    f"INSERT INTO pins ({', '.join(_NAMES)}) VALUES ({', '.join('?' for _ in _NAMES)}) "  # noqa: S608
     "ON CONFLICT (session_key) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "session_key")
 )
@@ -48,13 +48,13 @@ _DELETE_BEYOND = delete(pins).where(
 
 def read(connection: Connection, session_key: str) -> Pin | None:
     """The stored pin, living or not."""
-    row = connection.execute(_READ, {"session_key": session_key}).first()
-    return None if row is None else _pin(row)
+    found = driver.rows(connection, _READ, (session_key,))
+    return _pin(found[0]) if found else None
 
 
 def write(connection: Connection, pin: Pin) -> None:
     """Store the pin in place of what was there."""
-    connection.execute(_WRITE, msgspec.structs.asdict(pin))
+    _ = driver.changed(connection, _WRITE, tuple(getattr(pin, name) for name in _NAMES))
 
 
 def remove(connection: Connection, session_key: str) -> bool:
@@ -92,8 +92,8 @@ def _pin(row: Sequence[Any]) -> Pin:
         session_key=session_key,
         model=model,
         tier=tier_named(tier),
-        explicit=explicit,
-        escalated=escalated,
+        explicit=bool(explicit),
+        escalated=bool(escalated),
         last_hash=last_hash,
         run=run,
         request_count=request_count,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
+from core.store import driver
 from core.store import sessions as session_rows
 from core.store.message import clean_text
 from core.store.tables import checkpoints, runs, sessions
@@ -58,11 +59,15 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     at: int | None
 
 
-_START = insert(runs)
+# these belong to every turn, so they go to the driver as they are
+_START = (
+    f"INSERT INTO runs ({', '.join(RunStart.__struct_fields__)}, status, input_tokens, output_tokens, micros, "  # noqa: S608
+    f"estimated) VALUES ({', '.join('?' for _ in RunStart.__struct_fields__)}, 'running', 0, 0, 0, ?)"
+)
+_END_FIELDS = tuple(name for name in RunEnd.__struct_fields__ if name != "run_id")
 _END = (
-    update(runs)
-    .where(runs.c.run_id == bindparam("its_run_id"), runs.c.status == "running")
-    .values({name: bindparam(name) for name in RunEnd.__struct_fields__ if name != "run_id"})
+    f"UPDATE runs SET {', '.join(f'{name} = ?' for name in _END_FIELDS)} "  # noqa: S608
+    "WHERE run_id = ? AND status = 'running'"
 )
 _STATUS = select(runs.c.status).where(runs.c.run_id == bindparam("run_id"))
 _ORPHANS = (
@@ -83,7 +88,7 @@ _CHECKPOINT = text(
     "INSERT INTO checkpoints (run_id, session_key, text, at) VALUES (:run_id, :session_key, :text, :at) "
     "ON CONFLICT (run_id) DO UPDATE SET text = excluded.text, at = excluded.at"
 )
-_DROP_CHECKPOINT = delete(checkpoints).where(checkpoints.c.run_id == bindparam("its_run_id"))
+_DROP_CHECKPOINT = "DELETE FROM checkpoints WHERE run_id = ?"
 _PROVIDER_ID = select(sessions.c.provider_session_id).where(
     sessions.c.session_key == bindparam("session_key")
 )
@@ -96,7 +101,7 @@ _SET_PROVIDER_ID = (
 
 def start(connection: Connection, run: RunStart) -> None:
     """Record that a run began."""
-    connection.execute(_START, {**msgspec.structs.asdict(run), "status": "running"})
+    _ = driver.changed(connection, _START, (*msgspec.structs.astuple(run), False))
 
 
 def end(connection: Connection, end: RunEnd) -> bool:
@@ -104,9 +109,8 @@ def end(connection: Connection, end: RunEnd) -> bool:
 
     The text received so far must be a message by then, in the same unit.
     """
-    values = msgspec.structs.asdict(end)
-    values["its_run_id"] = values.pop("run_id")
-    ended = connection.execute(_END, values).rowcount > 0
+    values = tuple(getattr(end, name) for name in _END_FIELDS)
+    ended = driver.changed(connection, _END, (*values, end.run_id)) > 0
     if ended:
         drop_checkpoint(connection, end.run_id)
     return ended
@@ -156,7 +160,7 @@ def checkpoint(connection: Connection, run_id: str, session_key: str, so_far: st
 
 def drop_checkpoint(connection: Connection, run_id: str) -> None:
     """Forget the text kept of a run."""
-    connection.execute(_DROP_CHECKPOINT, {"its_run_id": run_id})
+    _ = driver.changed(connection, _DROP_CHECKPOINT, (run_id,))
 
 
 def provider_session_id(connection: Connection, session_key: str) -> str | None:

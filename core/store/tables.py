@@ -46,7 +46,9 @@ seats = Table(
     Column("user_id", String, primary_key=True),
     Column("status", String, nullable=False),  # queued | active
     Column("instance_id", String, nullable=False),
-    Column("held_by", String, nullable=False),  # client, or house: taken by the gate for a caller without instance
+    Column(
+        "held_by", String, nullable=False
+    ),  # client, or house: taken by the gate for a caller without instance
     Column("model", String, nullable=False),
     Column("access_tier", String, nullable=False),
     Column("ticket", BigInteger, nullable=False),
@@ -117,7 +119,9 @@ messages = Table(
     Column("role", String, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),  # of the text, in code points
-    Column("chain", LargeBinary, nullable=False),  # stands for this message and all before it, see store/message.py
+    Column(
+        "chain", LargeBinary, nullable=False
+    ),  # stands for this message and all before it, see store/message.py
     Column("run_id", String),
     Column("partial", Boolean, nullable=False, default=False),
     Column("audited", Boolean, nullable=False, default=True),  # appended, so it stands in the audit
@@ -192,7 +196,12 @@ runs = Table(
     Column("estimated", Boolean, nullable=False, default=False),
 )
 Index("runs_by_session", runs.c.session_key, runs.c.started_at)
-Index("runs_running", runs.c.status, sqlite_where=runs.c.status == "running", postgresql_where=runs.c.status == "running")
+Index(
+    "runs_running",
+    runs.c.status,
+    sqlite_where=runs.c.status == "running",
+    postgresql_where=runs.c.status == "running",
+)
 
 checkpoints = Table(
     "checkpoints",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, create_engine, select
-from sqlalchemy.exc import IntegrityError
+from sqlite3 import IntegrityError
 
 from core.store import run_records
 from core.store.migrations import migrate
