@@ -17,6 +17,10 @@ from console.widgets.line import Part
 Handlers = Mapping[str, Callable[[], None]]
 
 
+_ROOMY = 100
+"""From this width on the header names the instance, too."""
+
+
 class DeskScreen(Screen[None]):
     """A screen of the console. It draws when told to, and holds no data of its own."""
 
@@ -101,10 +105,11 @@ class DeskScreen(Screen[None]):
             "connecting": Part("◌ starting", look.style("accent")),
             "lost": Part(f"✗ lost, data{old or ' none'} old", look.style("bad")),
         }[feed.link]
-        instance = desk.state.head.instance if desk.state.head is not None else ""
+        roomy = self.app.size.width >= _ROOMY
+        instance = desk.state.head.instance if desk.state.head is not None and roomy else ""
         parts = [
             Part(f" {desk.title} ", look.style("strong")),
-            Part(f"{neutral(instance, 20)}  ", look.style("dim")),
+            Part(f"{neutral(instance, 20)} " if instance else "", look.style("dim")),
             link,
         ]
         if desk.acting.read_only:

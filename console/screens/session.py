@@ -162,8 +162,8 @@ class SessionScreen(DeskScreen):
                     [Paragraph("", f"… the events before {batch.first_seq} are no longer kept", "warn")]
                 )
             shown.add(transcript.frames(batch))
-            self._seq = max(after, batch.last_seq if not batch.events else transcript.last_seq(batch, after))
-            if batch.ended and self._seq >= batch.last_seq:
+            self._seq = transcript.last_seq(batch, after)
+            if batch.ended and (not batch.events or self._seq >= batch.last_seq):
                 self.run_worker(self._read(), group="read", exclusive=True)
                 return
             await self.desk.feed.rest(_REST_SECONDS)

@@ -41,8 +41,10 @@ def frames(batch: RunBatch) -> list[Paragraph]:
 
 
 def last_seq(batch: RunBatch, after: int) -> int:
-    """The seq of the last frame of a batch; as far as the count says when it cannot be read."""
-    frame = _decode(batch.events[-1]) if batch.events else None
+    """The seq of the last frame that came; as far as counting says when it cannot be read."""
+    if not batch.events:
+        return after
+    frame = _decode(batch.events[-1])
     seq = frame.get("seq") if isinstance(frame, dict) else None
     return seq if isinstance(seq, int) else after + len(batch.events)
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Button
 
 from console.app import ConsoleApp
@@ -35,6 +36,11 @@ class Opened:
             if self.app.is_running:
                 self.app.draw()
         raise AssertionError(f"it never came to that; the screen is:\n{self.screen()}")
+
+    async def leaves(self, screen: Screen[Any]) -> None:
+        """Wait until another screen is shown, and what follows has been done."""
+        await self.until(lambda: self.app.screen is not screen)
+        await self.pilot.pause(0.1)
 
     async def sees(self, text: str) -> None:
         """Wait until the screen shows this."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 from textual.widgets import Button, Input
@@ -89,8 +88,7 @@ async def test_every_button_does_what_its_label_says() -> None:
                 assert [str(button.label) for button in screen.query(Button)] == labels
                 button = next(button for button in screen.query(Button) if str(button.label) == label)
                 button.press()
-                await console.until(lambda screen=screen: console.app.screen is not screen)
-                await console.pilot.pause(0.1)
+                await console.leaves(screen)
                 assert [type(command) for command in console.core.executed] == expected[label]
 
 
@@ -151,7 +149,6 @@ async def test_evict_goes_at_once_and_a_busy_session_is_refused() -> None:
 async def test_nothing_is_shown_before_the_event_returns() -> None:
     core = a_house()
     answered = asyncio.Event()
-    real: Callable[[AnyCommand], Awaitable[Outcome]] = core.execute
 
     async def silent(command: AnyCommand) -> Outcome:
         core.executed.append(command)
@@ -166,7 +163,6 @@ async def test_nothing_is_shown_before_the_event_returns() -> None:
         await console.sees("3 sessions 3")
         core.happen(SessionGone(session_key="api:bob/2", generation=1, reason="operator"))
         await console.sees("3 sessions 2")
-        core.execute = real  # type: ignore[method-assign]
 
 
 async def test_one_session_is_marked_at_once_and_the_mark_taken_back() -> None:
@@ -243,8 +239,7 @@ async def test_the_menus_buttons_do_what_their_labels_say(label: str) -> None:
             assert isinstance(previewed, MarkDirty)
             assert previewed.all == (label == "a  all")
         else:
-            await console.until(lambda: console.app.screen is not menu)
-            await console.pilot.pause(0.1)
+            await console.leaves(menu)
             assert console.sent() == (["MarkDirty"] if label == "o  one" else [])
 
 

@@ -12,7 +12,7 @@ from console.screens.session import SessionScreen
 from core.errors import FolderInUse, SettingsError
 from core.protocol import Core, Message, Noticed, RunChanged, SessionChanged
 from tests.console.fake_core import FakeCore
-from tests.console.opened import opened
+from tests.console.opened import Opened, opened
 from tests.console.rows import AT, a_cost, a_pin, a_queue, a_run, a_seat, a_session
 
 
@@ -222,12 +222,10 @@ async def test_it_paints_before_the_core_is_there() -> None:
     app = ConsoleApp(later, frames_per_second=30)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause(0.1)
-        assert app.desk.feed.link == "connecting"
+        console = Opened(app, FakeCore(), pilot)
+        assert "◌ starting" in console.screen()
         there.set()
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if app.desk.feed.link == "live":
-                break
+        await console.sees("● live")
         assert "at:last" in {run.session_key for run in app.desk.state.rows.runs.values()}
 
 

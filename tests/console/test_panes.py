@@ -67,6 +67,10 @@ def gone(number: int) -> RunGone:
     return RunGone(run_id=f"run-{number}", session_key=f"s{number}")
 
 
+def is_lost(model: PaneModel) -> bool:
+    return model.lost and model.cursor is None
+
+
 def shown(model: PaneModel) -> list[object]:
     return [key for key, _ in model.window()]
 
@@ -124,26 +128,23 @@ def test_a_cursor_whose_row_went_hits_nothing_until_it_is_moved() -> None:
     model = showing(state)
     model.move(1)
     happen(state, model, gone(2))
-    assert model.cursor is None
-    assert model.lost
+    assert is_lost(model)
     assert model.target(state) is None
     happen(state, model, moved(1, 50))
-    assert model.cursor is None
+    assert is_lost(model)
     model.move(0)
-    assert model.cursor == "run-3"
-    assert not model.lost
+    assert (model.cursor, model.lost) == ("run-3", False)
 
 
 def test_the_first_row_is_chosen_when_rows_come() -> None:
     state = seen()
     model = showing(state)
-    assert model.cursor is None
-    happen(state, model, moved(1, 1))
-    assert model.cursor == "run-1"
-    happen(state, model, gone(1))
-    assert not model.lost
-    happen(state, model, moved(7, 1))
-    assert model.cursor == "run-7"
+    cursors = [model.cursor]
+    for event in (moved(1, 1), gone(1), moved(7, 1)):
+        happen(state, model, event)
+        assert not is_lost(model)
+        cursors.append(model.cursor)
+    assert cursors == [None, "run-1", None, "run-7"]
 
 
 def test_a_scrolled_window_holds_what_is_looked_at() -> None:

@@ -12,6 +12,7 @@ from console.state import (
     Changed,
     ConsoleState,
     CostKey,
+    Table,
     add_rows,
     begin_view,
     end_view,
@@ -134,7 +135,7 @@ def test_every_row_that_differs_is_told(journal: list[AnyEvent]) -> None:
         assert differing <= changed.rows.get(name, set())
 
 
-_TABLES = ("queues", "seats", "runs", "sessions", "pins", "costs")
+_TABLES: tuple[Table, ...] = ("queues", "seats", "runs", "sessions", "pins", "costs")
 
 
 def test_a_view_is_shown_only_when_it_is_complete() -> None:
