@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 class Checkpoints:
     """Watches over one answer until it is stopped; writes only what has grown, and never waits for the disk."""
 
-    def __init__(self, run_id: str, session_key: str, answer: Answer, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, run_id: str, session_key: str, answer: Answer, database: Database, clock: Clock
+    ) -> None:
         self._run_id = run_id
         self._session_key = session_key
         self._answer = answer
@@ -43,7 +45,9 @@ class Checkpoints:
         self._length = len(text)
         try:
             written = self._database.submit(
-                lambda connection: run_records.checkpoint(connection, self._run_id, self._session_key, text, now)
+                lambda connection: run_records.checkpoint(
+                    connection, self._run_id, self._session_key, text, now
+                )
             )
         except StorageFailed:
             return  # the database is closing, and the turn's end says so

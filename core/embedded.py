@@ -37,7 +37,9 @@ T = TypeVar("T")
 class EmbeddedCore:
     """The `Core` protocol across a thread border. Start one with `EmbeddedCore.start`."""
 
-    def __init__(self, build: Callable[[], Awaitable[tuple[SessionCore, Server | None]]], *, actor: str) -> None:
+    def __init__(
+        self, build: Callable[[], Awaitable[tuple[SessionCore, Server | None]]], *, actor: str
+    ) -> None:
         """`build` runs on the new loop and makes what lives there."""
         self._build = build
         self._actor = actor
@@ -117,7 +119,9 @@ class EmbeddedCore:
     async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
         return await self._cross(self._living().search(query, limit=limit, session_key=session_key))
 
-    async def audit(self, *, before: int | None = None, limit: int = 100, target: str | None = None) -> AuditPage:
+    async def audit(
+        self, *, before: int | None = None, limit: int = 100, target: str | None = None
+    ) -> AuditPage:
         return await self._cross(self._living().audit(before=before, limit=limit, target=target))
 
     async def preview(self, command: AnyCommand) -> Preview:

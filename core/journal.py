@@ -49,7 +49,9 @@ class Journal:
         self._events.append(event)
         self._sizes.append(size)
         self._bytes += size
-        while len(self._events) > self._max_events or (self._bytes > self._max_bytes and len(self._events) > 1):
+        while len(self._events) > self._max_events or (
+            self._bytes > self._max_bytes and len(self._events) > 1
+        ):
             self._events.popleft()
             self._bytes -= self._sizes.popleft()
         if self._waiting:

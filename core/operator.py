@@ -74,7 +74,9 @@ class Operator:
     async def execute(self, command: AnyCommand, actor: str) -> Outcome:
         """Carry out a command once, whoever repeats it and however often."""
         if not command.command_id:
-            raise InvalidArgument("$.commandId: expected an id of your own, such as a UUID", path="$.commandId")
+            raise InvalidArgument(
+                "$.commandId: expected an id of your own, such as a UUID", path="$.commandId"
+            )
         known = self._outcomes.get(command.command_id)
         if known is None:
             known = asyncio.ensure_future(self._once(command, actor))
@@ -92,7 +94,11 @@ class Operator:
         """What the command would hit and lose now; changes nothing."""
         targets = self._targets(command)
         lost = self._lost(command)
-        turns = "no turn is lost" if not lost else f"{len(lost)} running turn{'s' * (len(lost) > 1)} will be cut off"
+        turns = (
+            "no turn is lost"
+            if not lost
+            else f"{len(lost)} running turn{'s' * (len(lost) > 1)} will be cut off"
+        )
         return Preview(
             cursor=self._journal.cursor,
             targets=len(targets),
@@ -117,12 +123,18 @@ class Operator:
         """What a command is aimed at: session keys, or the one run, user or model that it names."""
         match command:
             case MarkDirty(session_key=None):
-                return [row.session_key for row in self._router.rows() if command.all or row.project == command.project]
+                return [
+                    row.session_key
+                    for row in self._router.rows()
+                    if command.all or row.project == command.project
+                ]
             case _:
                 return [target_of(command)]
 
     async def _once(self, command: AnyCommand, actor: str) -> Outcome:
-        stored = await self._database.read(lambda connection: audit.outcome_of(connection, command.command_id))
+        stored = await self._database.read(
+            lambda connection: audit.outcome_of(connection, command.command_id)
+        )
         if stored is not None:
             return stored
         try:

@@ -258,7 +258,9 @@ class SessionCore:
             lambda connection: searching.find(connection, query, limit=limit, session_key=session_key)
         )
 
-    async def audit(self, *, before: int | None = None, limit: int = 100, target: str | None = None) -> AuditPage:
+    async def audit(
+        self, *, before: int | None = None, limit: int = 100, target: str | None = None
+    ) -> AuditPage:
         return await self.database.read(
             lambda connection: audit.page(connection, before=before, limit=limit, target=target)
         )
@@ -320,7 +322,9 @@ class SessionCore:
         """An operator read content (`what`: history, search or run): that is audited."""
         now = self.clock.now()
         await self.database.write(
-            lambda connection: audit.reading(connection, at=now, actor=actor, what=what, session_key=session_key)
+            lambda connection: audit.reading(
+                connection, at=now, actor=actor, what=what, session_key=session_key
+            )
         )
 
     def _rows(self) -> Iterable[AnyRow]:
@@ -341,7 +345,11 @@ class SessionCore:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s ended", task.get_name(), exc_info=error)
             self.journal.append(
-                Noticed(level="error", code="internal_error", message=f"the {task.get_name()} has stopped: {error}")
+                Noticed(
+                    level="error",
+                    code="internal_error",
+                    message=f"the {task.get_name()} has stopped: {error}",
+                )
             )
 
     async def _expire_pins(self) -> None:

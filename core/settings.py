@@ -221,7 +221,10 @@ def folders() -> Folders:
     """The user's folders for maitred, by the platform's custom (XDG variables move them)."""
     dirs = platformdirs.PlatformDirs("maitred", appauthor=False)
     return Folders(
-        config=dirs.user_config_path, data=dirs.user_data_path, state=dirs.user_state_path, log=dirs.user_log_path
+        config=dirs.user_config_path,
+        data=dirs.user_data_path,
+        state=dirs.user_state_path,
+        log=dirs.user_log_path,
     )
 
 
@@ -288,7 +291,9 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if must_exist:
-            raise SettingsError(f"{path}: there is no such settings file; `maitred info` shows where one is read") from None
+            raise SettingsError(
+                f"{path}: there is no such settings file; `maitred info` shows where one is read"
+            ) from None
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
@@ -398,7 +403,9 @@ def _check(settings: Settings, origins: dict[str, str], path: Path) -> None:
     if admission.limited_model and (
         admission.limited_model not in models or not models[admission.limited_model].limited
     ):
-        limited = ", ".join(model.id for model in admission.models if model.limited) or "none has limited = true"
+        limited = (
+            ", ".join(model.id for model in admission.models if model.limited) or "none has limited = true"
+        )
         refuse("admission.limited_model", f"found {admission.limited_model!r}; allowed: {limited}")
     for model in admission.models:
         for companion in model.companions:
@@ -412,7 +419,10 @@ def _check(settings: Settings, origins: dict[str, str], path: Path) -> None:
         if model.health_url and _url_problem(model.health_url):
             refuse(f"admission.models.{model.id}.health_url", _url_problem(model.health_url))
     if not _is_zone(admission.quota.zone):
-        refuse("admission.quota.zone", f"found {admission.quota.zone!r}; allowed: a zone such as America/Los_Angeles")
+        refuse(
+            "admission.quota.zone",
+            f"found {admission.quota.zone!r}; allowed: a zone such as America/Los_Angeles",
+        )
     if settings.storage.url != "sqlite" and not settings.storage.url.startswith("postgresql"):
         refuse("storage.url", "allowed: sqlite, or postgresql://user@host/database")
     names = [upstream.name for upstream in settings.upstreams]

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from core.protocol.answers import AuditPage, EventBatch, HistoryPage, RunBatch, SearchHit, SessionDetail, ViewPart
+from core.protocol.answers import (
+    AuditPage,
+    EventBatch,
+    HistoryPage,
+    RunBatch,
+    SearchHit,
+    SessionDetail,
+    ViewPart,
+)
 from core.protocol.commands import AnyCommand, Outcome, Preview
 
 
@@ -36,7 +44,9 @@ class Core(Protocol):
     async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
         """Messages that hold every word of the query, best first."""
 
-    async def audit(self, *, before: int | None = None, limit: int = 100, target: str | None = None) -> AuditPage:
+    async def audit(
+        self, *, before: int | None = None, limit: int = 100, target: str | None = None
+    ) -> AuditPage:
         """The operators' acts, newest first."""
 
     async def preview(self, command: AnyCommand) -> Preview:

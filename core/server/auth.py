@@ -45,7 +45,9 @@ class Authentication:
     def __init__(self, tokens: Sequence[Token], local_token: str, *, loopback: bool) -> None:
         """`loopback`: without a token of the settings the data plane is open."""
         self._open = loopback and not tokens
-        self._known = [(token.sha256, Principal(token.role, token.name, token.user or None)) for token in tokens]
+        self._known = [
+            (token.sha256, Principal(token.role, token.name, token.user or None)) for token in tokens
+        ]
         self._known.append((hash_of(local_token), Principal("operator", "local")))
 
     def admit(self, authorization: str | None, roles: frozenset[Role]) -> Principal:
@@ -60,7 +62,9 @@ class Authentication:
                 "`maitred info` shows where the local one is kept"
             )
         if principal.role not in roles:
-            raise Forbidden(f"the token {principal.name!r} has the role {principal.role}; needed: {_list(roles)}")
+            raise Forbidden(
+                f"the token {principal.name!r} has the role {principal.role}; needed: {_list(roles)}"
+            )
         return principal
 
     def _find(self, authorization: str | None) -> Principal | None:
@@ -118,9 +122,13 @@ def local_token(folder: Path) -> str:
         token = "mtr_" + secrets.token_urlsafe(32)
         # written whole beside and moved: a second start never reads half a token
         fresh = path.with_suffix(f".{os.getpid()}")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        with open(
+            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii"
+        ) as file:
             file.write(token + "\n")
         fresh.replace(path)
     except OSError as error:
-        raise FolderUnusable(f"{path}: cannot be used ({error.strerror}); make it readable and writable for you") from error
+        raise FolderUnusable(
+            f"{path}: cannot be used ({error.strerror}); make it readable and writable for you"
+        ) from error
     return token

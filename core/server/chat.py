@@ -61,7 +61,9 @@ class ChatDoor:
         listed = [(_AUTO, "maitred"), *self._core.directory.models]
         return {
             "object": "list",
-            "data": [{"id": model, "object": "model", "created": 0, "owned_by": name} for model, name in listed],
+            "data": [
+                {"id": model, "object": "model", "created": 0, "owned_by": name} for model, name in listed
+            ],
         }
 
     async def _request(self, call: Call) -> TurnRequest:
@@ -90,7 +92,9 @@ def session_key(user: str, named: str, messages: list[dict[str, Any]]) -> str:
     """The key of a conversation: named by the client, else derived from how it opens (behaviours/pins.md, 9)."""
     named = named.strip()
     if len(named) > _LONGEST_NAME:
-        raise InvalidArgument(f"the session id is longer than {_LONGEST_NAME} characters; choose a shorter one")
+        raise InvalidArgument(
+            f"the session id is longer than {_LONGEST_NAME} characters; choose a shorter one"
+        )
     if not named:
         opening = next((text_of(each.get("content")) for each in messages if each.get("role") == "user"), "")
         system = "\n".join(
@@ -118,7 +122,9 @@ def _check(body: ChatBody) -> None:
     for place, message in enumerate(body.messages):
         if not isinstance(message.get("role"), str):
             path = f"$.messages[{place}].role"
-            raise InvalidArgument(f"{path}: expected a role such as user, found {message.get('role')!r}", path=path)
+            raise InvalidArgument(
+                f"{path}: expected a role such as user, found {message.get('role')!r}", path=path
+            )
         if not isinstance(message.get("content"), str | list | None):
             path = f"$.messages[{place}].content"
             raise InvalidArgument(f"{path}: expected text or a list of parts", path=path)
@@ -215,7 +221,9 @@ def _chunk(event: RunEvent) -> bytes:
 
 
 def _start(turn: Turn) -> dict[str, Any]:
-    told = [(name.encode(), value.encode("latin-1", "replace")) for name, value in _turn_headers(turn).items()]
+    told = [
+        (name.encode(), value.encode("latin-1", "replace")) for name, value in _turn_headers(turn).items()
+    ]
     return {"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + told}
 
 

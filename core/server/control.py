@@ -9,7 +9,16 @@ import msgspec
 from starlette.responses import StreamingResponse
 
 from core.errors import MaitredError
-from core.protocol import AuditPage, EventBatch, HistoryPage, Outcome, Preview, RunBatch, SearchHit, SessionDetail
+from core.protocol import (
+    AuditPage,
+    EventBatch,
+    HistoryPage,
+    Outcome,
+    Preview,
+    RunBatch,
+    SearchHit,
+    SessionDetail,
+)
 from core.server.responses import error_response, json_response
 from core.server.routes import Call
 from core.session_core import SessionCore
@@ -38,7 +47,9 @@ class ControlPlane:
     async def events(self, call: Call) -> EventBatch:
         """A long poll of the journal."""
         return await self._core.events(
-            call.text("after"), wait=_wait(call), limit=min(max(call.number("limit", int, 1000), 1), _MOST_EVENTS)
+            call.text("after"),
+            wait=_wait(call),
+            limit=min(max(call.number("limit", int, 1000), 1), _MOST_EVENTS),
         )
 
     async def execute(self, call: Call) -> Outcome:

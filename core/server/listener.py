@@ -29,5 +29,7 @@ def bind(settings: ServerSettings) -> socket.socket:
                 f"{where}: somebody listens there already; stop that one, or choose another with --port or "
                 "[server] port"
             ) from None
-        raise StartRefused(f"{where}: cannot listen there ({error.strerror}); check [server] host and port") from None
+        raise StartRefused(
+            f"{where}: cannot listen there ({error.strerror}); check [server] host and port"
+        ) from None
     return listener

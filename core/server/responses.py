@@ -63,7 +63,9 @@ def openai_error_response(error: MaitredError, headers: dict[str, str] | None = 
     headers = dict(headers or {})
     if isinstance(error, UpstreamRefused):
         return Response(error.body, error.status, headers | error.headers, "application/json")
-    return Response(openai_error_body(error), status_of(error), headers | retry_headers(error), "application/json")
+    return Response(
+        openai_error_body(error), status_of(error), headers | retry_headers(error), "application/json"
+    )
 
 
 def status_of(error: MaitredError) -> int:

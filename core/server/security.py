@@ -60,7 +60,9 @@ class SecurityFloor:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = _host_name(host)
         if name not in self._hosts and not (self._any_address and _is_address(name)):
-            raise Forbidden(f"the Host {host!r} is not a name of this server; add it to [server] hosts if it is")
+            raise Forbidden(
+                f"the Host {host!r} is not a name of this server; add it to [server] hosts if it is"
+            )
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").lower() != f"{scope['scheme']}://{host}":
             raise Forbidden("requests from foreign web pages are refused (Origin)")

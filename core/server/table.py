@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from core.protocol import AnyCommand, AuditPage, EventBatch, HistoryPage, Outcome, Preview, RunBatch, SearchHit
+from core.protocol import (
+    AnyCommand,
+    AuditPage,
+    EventBatch,
+    HistoryPage,
+    Outcome,
+    Preview,
+    RunBatch,
+    SearchHit,
+)
 from core.protocol import SessionDetail
 from core.server.auth import ACT, ANYBODY, DATA, READ, SEE
 from core.server.chat import ChatBody, ChatDoor
@@ -24,17 +33,41 @@ def routes(core: SessionCore) -> list[Route]:
             openai=True,
         ),
         Route(method="GET", path="/v1/models", roles=DATA, handler=chat.models, openai=True),
-        Route(method="GET", path="/v1/runs/{run_id}/events", roles=READ, gives=RunBatch, handler=control.run_events),
-        Route(method="GET", path="/v1/sessions/{key}", roles=SEE, gives=SessionDetail, handler=control.session),
-        Route(method="GET", path="/v1/sessions/{key}/messages", roles=READ, gives=HistoryPage, handler=control.history),
+        Route(
+            method="GET",
+            path="/v1/runs/{run_id}/events",
+            roles=READ,
+            gives=RunBatch,
+            handler=control.run_events,
+        ),
+        Route(
+            method="GET", path="/v1/sessions/{key}", roles=SEE, gives=SessionDetail, handler=control.session
+        ),
+        Route(
+            method="GET",
+            path="/v1/sessions/{key}/messages",
+            roles=READ,
+            gives=HistoryPage,
+            handler=control.history,
+        ),
         Route(method="GET", path="/v1/search", roles=ACT, gives=list[SearchHit], handler=control.search),
         Route(method="GET", path="/v1/view", roles=SEE, handler=control.view),
         Route(method="GET", path="/v1/events", roles=SEE, gives=EventBatch, handler=control.events),
         Route(
-            method="POST", path="/v1/preview", roles=ACT, takes=AnyCommand, gives=Preview, handler=control.preview
+            method="POST",
+            path="/v1/preview",
+            roles=ACT,
+            takes=AnyCommand,
+            gives=Preview,
+            handler=control.preview,
         ),
         Route(
-            method="POST", path="/v1/commands", roles=ACT, takes=AnyCommand, gives=Outcome, handler=control.execute
+            method="POST",
+            path="/v1/commands",
+            roles=ACT,
+            takes=AnyCommand,
+            gives=Outcome,
+            handler=control.execute,
         ),
         Route(method="GET", path="/v1/audit", roles=SEE, gives=AuditPage, handler=control.audit),
         Route(method="GET", path="/healthz", roles=ANYBODY, handler=control.alive),

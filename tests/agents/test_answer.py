@@ -29,7 +29,13 @@ def test_tool_calls_are_put_together_from_their_pieces() -> None:
     answer = folded(
         {
             "choices": [
-                {"delta": {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "read", "arguments": ""}}]}}
+                {
+                    "delta": {
+                        "tool_calls": [
+                            {"index": 0, "id": "c1", "function": {"name": "read", "arguments": ""}}
+                        ]
+                    }
+                }
             ]
         },
         {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": '{"path":'}}]}}]},
@@ -50,7 +56,9 @@ def test_a_whole_answer_lists_its_calls_without_an_index() -> None:
 
 
 def test_only_the_first_choice_is_kept() -> None:
-    answer = folded({"choices": [{"index": 1, "delta": {"content": "other"}}, {"index": 0, "delta": {"content": "a"}}]})
+    answer = folded(
+        {"choices": [{"index": 1, "delta": {"content": "other"}}, {"index": 0, "delta": {"content": "a"}}]}
+    )
     assert answer.text == "a"
 
 

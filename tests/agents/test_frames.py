@@ -27,7 +27,7 @@ def frames(*pieces: bytes) -> list[bytes]:
         (b"data: a\ndata: b\n\n", [b"a\nb"]),
         (b"\n\n\ndata: a\n\n", [b"a"]),
         (b"data: unfinished", []),
-        ("data: {\"a\":\"\u2028\x85\"}\n\n".encode(), ['{"a":"\u2028\x85"}'.encode()]),
+        ('data: {"a":"\u2028\x85"}\n\n'.encode(), ['{"a":"\u2028\x85"}'.encode()]),
         (b"data: [DONE]\n\n", [b"[DONE]"]),
         (b"retry: 10\n\n", []),
     ],

@@ -21,7 +21,11 @@ from core.settings import Model, Settings, Upstream
 from tests.upstream.server import Upstream as TestUpstream
 
 PRICED = Model(
-    id="echo", tier="SIMPLE", input_usd_per_million=1.0, output_usd_per_million=2.0, cached_usd_per_million=0.5
+    id="echo",
+    tier="SIMPLE",
+    input_usd_per_million=1.0,
+    output_usd_per_million=2.0,
+    cached_usd_per_million=0.5,
 )
 
 
@@ -63,7 +67,9 @@ def open_house(tmp_path: Path, upstream: TestUpstream) -> Opening:
     @contextlib.asynccontextmanager
     async def opened(**sections: Any) -> AsyncIterator[House]:
         settings = Settings(
-            upstreams=[Upstream(name="test", base_url=upstream.base_url, first_byte_seconds=5, idle_seconds=5)],
+            upstreams=[
+                Upstream(name="test", base_url=upstream.base_url, first_byte_seconds=5, idle_seconds=5)
+            ],
             **sections,
         )
         data, state = tmp_path / "data", tmp_path / "state"

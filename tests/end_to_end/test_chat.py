@@ -71,7 +71,9 @@ async def test_usage_in_a_stream_when_it_is_asked_for(house: House) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_tool_calls_pass_and_are_remembered(house: House, streamed: bool) -> None:
-    tools: list[Any] = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}]
+    tools: list[Any] = [
+        {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
+    ]
     client = house.openai()
     if streamed:
         stream = await client.chat.completions.create(model="tools", messages=HELLO, tools=tools, stream=True)
@@ -109,7 +111,9 @@ async def test_an_upstream_that_refuses(
     assert house.core.router.turn_of(run.session_key) is None, "the slot is free"
 
 
-@pytest.mark.parametrize("model", ["broken-mid", "broken-mid?rst=1", "no-terminator", "garbage", "error-frame"])
+@pytest.mark.parametrize(
+    "model", ["broken-mid", "broken-mid?rst=1", "no-terminator", "garbage", "error-frame"]
+)
 async def test_an_answer_that_breaks_off_never_ends_cleanly(house: House, model: str) -> None:
     stream = await house.openai().chat.completions.create(model=model, messages=HELLO, stream=True)
     received = ""
@@ -136,7 +140,11 @@ async def test_only_what_is_new_is_appended(house: House) -> None:
     client = house.openai(default_headers={"x-session-id": "s"})
     for model in ("echo", "count-2"):
         answer = await client.chat.completions.create(model=model, messages=HELLO)
-        HELLO_AGAIN = [*HELLO, answer.choices[0].message.model_dump(), {"role": "user", "content": "and then?"}]
+        HELLO_AGAIN = [
+            *HELLO,
+            answer.choices[0].message.model_dump(),
+            {"role": "user", "content": "and then?"},
+        ]
     await client.chat.completions.create(model="echo", messages=HELLO_AGAIN)
     await finished(house, runs=3)
     contents = [content for _, content, _ in await messages(house, "api:local/s")]
@@ -200,7 +208,9 @@ async def test_a_client_that_leaves_may_let_the_turn_go_on(open_house: Opening, 
 
 
 async def test_an_aborted_run_ends_with_an_error(house: House, upstream: Upstream) -> None:
-    stream = await house.openai().chat.completions.create(model="slow-between?s=30", messages=HELLO, stream=True)
+    stream = await house.openai().chat.completions.create(
+        model="slow-between?s=30", messages=HELLO, stream=True
+    )
     await anext(aiter(stream))
     (run,) = house.core.runs.running()
     house.core.runs.abort(run.id, "the operator said so")
@@ -214,13 +224,11 @@ async def test_an_aborted_run_ends_with_an_error(house: House, upstream: Upstrea
 async def test_cost_is_booked_from_reported_usage(open_house: Opening) -> None:
     model = type(PRICED)(id="echo?prompt=1000&completion=500")
     async with open_house(admission=Admission(models=[PRICED, model])) as house:
-        raw = await house.openai().chat.completions.with_raw_response.create(
-            model=model.id, messages=HELLO
-        )
+        raw = await house.openai().chat.completions.with_raw_response.create(model=model.id, messages=HELLO)
         assert raw.headers["x-maitred-cost-micros"] == "0", "this model has no price"
-        priced = await house.openai(default_headers={"x-user-id": "ann", "x-project": "p"}).chat.completions.create(
-            model="echo", messages=HELLO
-        )
+        priced = await house.openai(
+            default_headers={"x-user-id": "ann", "x-project": "p"}
+        ).chat.completions.create(model="echo", messages=HELLO)
         assert priced.usage is not None
         expected = priced.usage.prompt_tokens + 2 * priced.usage.completion_tokens
         for scope, key in (("user", "ann"), ("project", "p"), ("model", "echo")):
@@ -255,7 +263,9 @@ async def test_what_is_wrong_with_a_body_is_named(house: House) -> None:
 
 async def test_history_and_cost_survive_a_restart(open_house: Opening) -> None:
     async with open_house() as house:
-        await house.openai(default_headers={"x-session-id": "s"}).chat.completions.create(model="echo", messages=HELLO)
+        await house.openai(default_headers={"x-session-id": "s"}).chat.completions.create(
+            model="echo", messages=HELLO
+        )
     async with open_house() as house:
         assert len(await messages(house, "api:local/s")) == 2
         detail = await house.core.session("api:local/s")
