@@ -157,6 +157,9 @@ async def test_draining_seats_are_shown_apart(open_house: OpenHouse) -> None:
     row = house.room.queue_rows()[0]
     assert (row.model, row.seated, row.draining, row.waiting) == (SMALL, 1, 1, 0)
     assert [each.state for each in house.room.seat_rows()] == ["ended", "active"]
+    told = house.journal.cursor
+    await house.room.tick()
+    assert await house.events(told) == []  # an end is told once
 
 
 USERS = st.sampled_from("abcd")

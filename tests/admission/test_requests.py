@@ -71,7 +71,8 @@ async def test_an_ended_seat_names_no_model(open_house: OpenHouse) -> None:
     house = await open_house(admission(each=INSTANT))
     await house.admitted("u")
     house.clock.advance(3600.001)
-    answer = house.room.state("u")
+    assert house.status("u", instance_id="foreign") == "superseded"
+    answer = house.room.state("u", instance_id="instance-1")
     assert isinstance(answer, EndedSeat)
     wire = msgspec.to_builtins(answer)
     assert "model" not in wire
@@ -245,6 +246,14 @@ async def test_an_instant_round_admits_heads_until_the_caller_is_in(open_house: 
     assert [house.status(name) for name in "abcd"] == ["active", "active", "active", "queued"]
 
 
+async def test_an_instant_round_passes_the_banned(open_house: OpenHouse) -> None:
+    house = await open_house()
+    await house.queued("bad")
+    await house.room.ban("bad", actor="op")
+    await house.restart(admission(each={"instant_admit_capacity": 1}))
+    await house.admitted("u")
+
+
 async def test_asking_again_brings_the_caller_in_but_not_those_behind(open_house: OpenHouse) -> None:
     house = await open_house()
     for name in "abc":
@@ -258,9 +267,13 @@ async def test_a_switch_takes_no_way_back(open_house: OpenHouse) -> None:
     house = await open_house()
     await house.queued("u")
     await house.queued("v")
+    house.clock.advance(1)
     await house.queued("u", BIG)
     answer = await house.queued("u")
-    assert answer.position == 2
+    assert (answer.position, answer.queued_at) == (2, "2026-04-17T12:00:01Z")
+    seat = house.room.seat_of("u")
+    assert seat is not None
+    assert seat.created_at == START
 
 
 async def test_the_end_of_a_seat_in_grace_costs_nothing_more(open_house: OpenHouse) -> None:
