@@ -57,7 +57,7 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
     if _at_once(action, made):
         await _send(desk, made)
         return
-    decided = await _ask(app, desk, action, made)
+    decided = await _ask(app, desk, action, target, made)
     if decided is not None:
         await _send(desk, decided)
 
@@ -87,7 +87,9 @@ async def _choose(app: App[Any], desk: Desk, target: Target) -> tuple[Action, Ta
             return None
 
 
-async def _ask(app: App[Any], desk: Desk, action: Action, command: AnyCommand) -> AnyCommand | None:
+async def _ask(
+    app: App[Any], desk: Desk, action: Action, target: Target, command: AnyCommand
+) -> AnyCommand | None:
     """The second and third tier: say what will be lost, and ask. None when nothing is to be done."""
     from console.screens.ask import AskScreen, Question
 
@@ -103,7 +105,7 @@ async def _ask(app: App[Any], desk: Desk, action: Action, command: AnyCommand) -
         AskScreen(
             Question(
                 title=f"{_name(command).capitalize()} {_aim(command)}?",
-                losses=_losses(command, preview),
+                losses=_losses(command, target, preview),
                 verb=_verb(action, command),
                 number=preview.targets if many else None,
                 reason=REASON,
@@ -137,20 +139,19 @@ async def _send(desk: Desk, command: AnyCommand) -> None:
             desk.say(f"✗ {_name(command)} refused: {outcome.message}{hint}", "bad")
 
 
-def _losses(command: AnyCommand, preview: Preview) -> list[str]:
-    lines = [preview.message] if preview.message else []
+def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
+    lines = [] if _hits_many(command) or target.label == _aim(command) else [f"session {target.label}"]
     turns = "1 running turn" if preview.turns == 1 else f"{preview.turns:,} running turns"
-    so_far = f"{units.count(preview.tokens)} tokens and {units.money(preview.micros)} so far"
+    sessions = "1 session" if preview.targets == 1 else f"{preview.targets:,} sessions"
     match command:
+        case _ if preview.message:
+            lines.append(preview.message)
         case MarkDirty():
-            sessions = "1 session" if preview.targets == 1 else f"{preview.targets:,} sessions"
-            lines.append(f"{sessions} will be rebuilt at the next use.")
-            if preview.turns:
-                lines.append(f"{turns} ({so_far}) will go on to the end.")
-        case _ if preview.turns:
-            lines.append(f"Lost: {turns}, {so_far}.")
+            lines.append(f"{sessions} will be rebuilt at the next use; {turns} will go on to the end")
         case _:
-            lines.append("No turn is running on it.")
+            lines.append(f"{turns} will be lost" if preview.turns else "no turn is running on it")
+    if preview.turns:
+        lines.append(f"so far: {units.count(preview.tokens)} tokens, {units.money(preview.micros)}")
     return lines
 
 

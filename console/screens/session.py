@@ -199,10 +199,11 @@ class SessionScreen(DeskScreen):
         header.put(
             0, self.link_parts(), [Part(f"{fact.text}  ", look.cell(fact.tone)) for fact in facts[1:2]]
         )
-        tabs = [Part(f" {self.session_key}  ", look.style("strong"))]
+        tabs: list[Part] = []
         for n, tab in enumerate(_TABS, 1):
             style = look.style("tab_shown" if tab == self._tab else "tab")
             tabs += [Part(f" {n} {_TITLES[tab]} ", style), Part(" ", look.style("tab"))]
+        tabs.append(Part(f" {self.session_key}", look.style("strong")))
         header.put(1, tabs)
         said = Part(f" {desk.said.text}", look.style(desk.said.tone))
         run = Part(f"run {self._following or '–'} seq {self._seq:,} ", look.style("dim"))

@@ -88,11 +88,30 @@ def _frame(raw: msgspec.Raw) -> Paragraph:
     kind = str(frame.get("kind", "?"))
     text = next((frame[name] for name in _TEXT_FIELDS if isinstance(frame.get(name), str)), None)
     if text is None:
+        text = _chunk(frame.get("chunk"))
+    if text is None:
         rest = {name: value for name, value in frame.items() if name not in _OWN_FIELDS}
-        text = msgspec.json.encode(rest).decode("utf-8", "replace") if rest else ""
+        text = _json(rest) if rest else ""
     return Paragraph(
         f"{frame.get('seq', '?')!s:>7.7} {kind:<14.14}", text[:_FRAME_LIMIT], _FRAME_TONES.get(kind, "")
     )
+
+
+def _chunk(chunk: Any) -> str | None:
+    """What an upstream's chunk adds: the end's reason, the usage, or what is new; None when it is of another form."""
+    match chunk:
+        case {"choices": [{"finish_reason": str(reason)}, *_]}:
+            return f"finished: {reason}"
+        case {"choices": [{"delta": delta}, *_]}:
+            return _json(delta)
+        case {"usage": dict(usage)}:
+            return _json(usage)
+        case _:
+            return None
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode("utf-8", "replace")
 
 
 def _decode(raw: msgspec.Raw) -> Any:
@@ -116,4 +135,4 @@ def _plain(content: Any) -> str:
         case {"type": str(kind)}:
             return f"[{kind}]"
         case _:
-            return msgspec.json.encode(content).decode("utf-8", "replace")
+            return _json(content)

@@ -52,7 +52,7 @@ async def test_abort_asks_with_cancel_focused_and_is_shown_when_the_event_return
         await asked(console)
         assert console.focused_label() == "Cancel"
         await console.sees("Abort run run-1?")
-        await console.sees("1 running turn")
+        await console.sees("1 running turn will be lost")
         assert console.sent() == []
         await console.press("right")
         assert console.focused_label() == "Abort run"
