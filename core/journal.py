@@ -12,6 +12,7 @@ from itertools import islice
 import msgspec
 
 from core.clock import Clock, timestamp
+from core.errors import ShuttingDown
 from core.protocol import AnyEvent, EventBatch
 
 
@@ -29,6 +30,7 @@ class Journal:
         self._last = 0
         self._encoder = msgspec.json.Encoder()
         self._waiting: set[asyncio.Future[None]] = set()
+        self._closed = False
 
     @property
     def epoch(self) -> str:
@@ -55,19 +57,24 @@ class Journal:
             self._events.popleft()
             self._bytes -= self._sizes.popleft()
         if self._waiting:
-            waiting, self._waiting = self._waiting, set()
-            for future in waiting:
-                if not future.done():
-                    future.set_result(None)
+            self._wake()
+
+    def close(self) -> None:
+        """Nothing more will come: whoever waits for it is told, not kept waiting."""
+        self._closed = True
+        self._wake()
 
     async def read(self, after: str, *, wait: float, limit: int) -> EventBatch:
         """Events after the cursor; waits up to `wait` seconds for the first one.
 
-        `gap` says that the cursor is of another epoch, not ours at all, or older than what is kept.
+        `gap` says that the cursor is of another epoch, not ours at all, or older than what is kept. Raises
+        ShuttingDown to a reader that has seen everything of a closed journal.
         """
         seq = self._seq_of(after)
-        if seq is not None and seq == self._last and wait > 0:
+        if seq is not None and seq == self._last and wait > 0 and not self._closed:
             await self._wait(wait)
+        if self._closed and seq == self._last:
+            raise ShuttingDown("maitred has left; its journal ends here")
         if seq is None or seq < self._last - len(self._events):
             return EventBatch(events=[], cursor=self.cursor, gap=True, now=timestamp(self._clock.now()))
         events = self._after(seq, limit)
@@ -75,6 +82,12 @@ class Journal:
         return EventBatch(
             events=events, cursor=f"{self._epoch}.{reached}", gap=False, now=timestamp(self._clock.now())
         )
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     def _after(self, seq: int, limit: int) -> list[AnyEvent]:
         missing = self._last - seq

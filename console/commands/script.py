@@ -75,6 +75,8 @@ def watch(url: str | None, jsonl: bool, new: bool, token_env: str | None) -> Non
 
 
 async def _watch(url: str | None, new: bool, token_variable: str | None) -> None:
+    from core.errors import CoreUnreachable, ShuttingDown
+
     core = remote_core(url, token_variable)
     cursor = ""
     try:
@@ -88,6 +90,9 @@ async def _watch(url: str | None, new: bool, token_variable: str | None) -> None
             for event in batch.events:
                 _write(msgspec.json.encode(event))
             cursor = batch.cursor
+    except ShuttingDown as error:
+        # whether it is leaving or has left: to whoever watches it is gone
+        raise CoreUnreachable(f"{core.url}: {error.message}") from error
     finally:
         await core.aclose()
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.clock import ManualClock
+from core.errors import ShuttingDown
 from core.journal import Journal
 from core.protocol import Noticed
 
@@ -85,6 +86,19 @@ async def test_waiting_ends_empty() -> None:
     log = journal()
     batch = await log.read(log.cursor, wait=0.01, limit=10)
     assert (batch.events, batch.gap, batch.cursor) == ([], False, "e1.0")
+
+
+async def test_a_closed_journal_is_read_to_its_end_and_keeps_nobody_waiting() -> None:
+    log = journal()
+    log.append(notice())
+    waiting = asyncio.create_task(log.read(log.cursor, wait=30, limit=10))
+    await asyncio.sleep(0)
+    log.close()
+    with pytest.raises(ShuttingDown):
+        await waiting
+    with pytest.raises(ShuttingDown):
+        await log.read(log.cursor, wait=30, limit=10)
+    assert await seqs(log, "e1.0") == [1], "what came before its end can still be read"
 
 
 @given(st.integers(1, 30), st.integers(0, 60), st.integers(0, 60), st.integers(1, 20))

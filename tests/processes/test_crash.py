@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import random
 import shutil
 import sqlite3
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,98 +14,20 @@ import httpx
 import msgspec
 import pytest
 
-from core.store.words import index_text
+from tests.processes.load import (
+    MODELS,
+    Acknowledged,
+    Caller,
+    check_answers,
+    check_books,
+    check_house,
+    each_of,
+    messages,
+    priced,
+)
 from tests.processes.processes import House, Serving
-from tests.upstream import Upstream
 
 KILLS = 20
-INPUT_USD, OUTPUT_USD = 3, 7
-"""USD per million tokens, so micro-USD per token."""
-
-MODELS = (
-    "echo",
-    "count-30",
-    "chunks?n=30&size=80&interval_ms=4",
-    "slow-between?s=0.02",
-    "reasoning",
-    "large?mb=0.2",
-)
-PRICED = "\n".join(
-    f'[[admission.models]]\nid = "{model}"\ninput_usd_per_million = {INPUT_USD}\noutput_usd_per_million = {OUTPUT_USD}'
-    for model in (*MODELS, "slow-between?s=0.2")
-)
-
-
-@dataclass(frozen=True)
-class Acknowledged:
-    """A turn whose end a client saw: [DONE], or a whole answer with status 200."""
-
-    session: str
-    run: str
-    asked: str
-    answered: str
-    micros: int
-
-
-@dataclass
-class Caller:
-    """A client with a conversation, which it resends whole as OpenAI's clients do."""
-
-    number: int
-    model: str
-    seen: list[Acknowledged] = field(default_factory=list)
-    _turns: itertools.count[int] = field(default_factory=itertools.count)
-    _said: list[dict[str, str]] = field(default_factory=list)
-    _session: str = ""
-
-    def begin(self, session: int) -> None:
-        """Begin a session, or go on with the one of that number."""
-        if self._session != f"s{session}":
-            self._session, self._said = f"s{session}", []
-
-    async def talk(self, http: httpx.AsyncClient, first: asyncio.Event) -> None:
-        """Turn after turn until the server is gone; `first` is set when one was acknowledged."""
-        try:
-            while True:
-                self.seen.append(await self._turn(http, next(self._turns)))
-                first.set()
-        except httpx.TransportError:
-            return  # what was under way is lost to this client: it saw no end
-
-    async def _turn(self, http: httpx.AsyncClient, turn: int) -> Acknowledged:
-        asked = f"question{self.number}x{turn} of a caller who is never tired"
-        said = [*self._said, {"role": "user", "content": asked}]
-        body = {"model": self.model, "messages": said, "stream": turn % 2 == 1}
-        if body["stream"]:
-            body["stream_options"] = {"include_usage": True}
-        headers = {"x-user-id": f"user{self.number}", "x-session-id": self._session, "x-project": "p"}
-        async with http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
-            content = await response.aread()
-            assert response.status_code == 200, content
-        text, usage = _streamed(content) if body["stream"] else _whole(content)
-        micros = INPUT_USD * usage["prompt_tokens"] + OUTPUT_USD * usage["completion_tokens"]
-        if not body["stream"]:
-            assert int(response.headers["x-maitred-cost-micros"]) == micros
-        self._said = [*said, {"role": "assistant", "content": text}]
-        key = response.headers["x-maitred-session"]
-        return Acknowledged(key, response.headers["x-maitred-run"], asked, text, micros)
-
-
-def _whole(content: bytes) -> tuple[str, dict[str, Any]]:
-    answer = msgspec.json.decode(content)
-    return answer["choices"][0]["message"]["content"], answer["usage"]
-
-
-def _streamed(content: bytes) -> tuple[str, dict[str, Any]]:
-    frames = content.split(b"\n\n")
-    assert frames[-2:] == [b"data: [DONE]", b""], frames[-3:]
-    chunks = [msgspec.json.decode(frame.removeprefix(b"data: ")) for frame in frames[:-2]]
-    said = [choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]]
-    return "".join(said), chunks[-1]["usage"]
-
-
-def settings(house: House) -> None:
-    house.settings(PRICED, upstream="first_byte_seconds = 20")
 
 
 def left_behind(house: House, copy: Path) -> list[tuple[str, str, str]]:
@@ -120,46 +40,6 @@ def left_behind(house: House, copy: Path) -> list[tuple[str, str, str]]:
         return connection.execute("SELECT run_id, session_key, text FROM checkpoints").fetchall()
     finally:
         connection.close()
-
-
-def check_answers(house: House, seen: list[Acknowledged]) -> None:
-    """Question, answer and record of every acknowledged turn are there, exactly once."""
-    stored = {
-        (run, role): (session, msgspec.json.decode(content), bool(partial))
-        for run, role, session, content, partial in house.query(
-            "SELECT run_id, role, session_key, content, partial FROM messages"
-        )
-    }
-    runs = {run: rest for run, *rest in house.query("SELECT run_id, status, exit_code, micros FROM runs")}
-    for turn in seen:
-        assert stored[turn.run, "user"] == (turn.session, turn.asked, False), turn
-        assert stored[turn.run, "assistant"] == (turn.session, turn.answered, False), turn
-        assert runs[turn.run] == ["completed", 0, turn.micros], turn
-
-
-def check_books(house: House, serving: Serving, seen: list[Acknowledged]) -> None:
-    """What the view says of cost is what the runs say, for every session, user, project and model, to the micro."""
-    shown = {(row["scope"], row["key"]): row["micros"] for row in serving.view() if row["row"] == "cost"}
-    for scope, column in (("session", "session_key"), ("user", "user_id"), ("model", "model")):
-        recorded = dict(
-            house.query(f"SELECT {column}, sum(micros) FROM runs GROUP BY {column} HAVING sum(micros) > 0")
-        )
-        assert recorded == {key: micros for (kind, key), micros in shown.items() if kind == scope and micros}
-    ((total,),) = house.query("SELECT sum(micros) FROM runs")
-    assert shown["project", "p"] == total >= sum(turn.micros for turn in seen)
-
-
-def check_house(house: House) -> None:
-    """No run runs, no checkpoint is left, and the index holds the words of every message, and of nothing else."""
-    assert house.query("SELECT run_id FROM runs WHERE status = 'running'") == []
-    assert house.query("SELECT run_id FROM checkpoints") == []
-    indexed = dict(house.query("SELECT rowid, words FROM message_words"))
-    stored = {
-        number: index_text(msgspec.json.decode(content))
-        for number, content in house.query("SELECT id, content FROM messages")
-        if isinstance(msgspec.json.decode(content), str)
-    }
-    assert indexed == {number: words for number, words in stored.items() if words}
 
 
 def check_partial(house: House, checkpoints: list[tuple[str, str, str]]) -> None:
@@ -183,26 +63,6 @@ def check_pages(serving: Serving, seen: list[Acknowledged]) -> None:
         assert [answer for answer in found if answer in answers] == answers
 
 
-def messages(serving: Serving, session: str) -> list[dict[str, Any]]:
-    """The messages of a session over HTTP, page by page."""
-    found: list[dict[str, Any]] = []
-    before: int | None = None
-    with serving.http() as http:
-        while True:
-            asked = {"limit": 1000} | ({"before": before} if before is not None else {})
-            answer = http.get(f"/v1/sessions/{session.replace('/', '%2F')}/messages", params=asked)
-            assert answer.status_code == 200, answer.text
-            page = answer.json()
-            found, before = page["messages"] + found, page["before"]
-            if before is None:
-                return found
-
-
-async def each_of(events: list[asyncio.Event]) -> None:
-    for event in events:
-        await event.wait()
-
-
 async def burst(serving: Serving, callers: list[Caller], seconds: float) -> None:
     """Load from all callers at once, and SIGKILL so long after each of them had an answer."""
     firsts = [asyncio.Event() for _ in callers]
@@ -222,13 +82,11 @@ async def burst(serving: Serving, callers: list[Caller], seconds: float) -> None
 
 
 @pytest.mark.slow
-async def test_what_was_acknowledged_survives_twenty_kills(
-    house: House, upstream: Upstream, tmp_path: Path
-) -> None:
+async def test_what_was_acknowledged_survives_twenty_kills(house: House, tmp_path: Path) -> None:
     seed = int(os.environ.get("MAITRED_TEST_SEED", random.randrange(10**6)))
     print(f"MAITRED_TEST_SEED={seed}")
     chance = random.Random(seed)
-    settings(house)
+    priced(house)
     callers = [Caller(number, model) for number, model in enumerate(MODELS)]
     seen: list[Acknowledged] = []
     serving = house.serve()
@@ -255,10 +113,8 @@ async def test_what_was_acknowledged_survives_twenty_kills(
     assert len(seen) > KILLS * len(MODELS)
 
 
-async def test_a_cut_off_answer_leaves_what_was_received(
-    house: House, upstream: Upstream, tmp_path: Path
-) -> None:
-    settings(house)
+async def test_a_cut_off_answer_leaves_what_was_received(house: House, tmp_path: Path) -> None:
+    priced(house)
     model = "slow-between?s=0.2"
     words = " ".join(f"word{n}" for n in range(200))
     asked = [{"role": "user", "content": words}]
