@@ -284,6 +284,7 @@ class SessionCore:
         await self.runs.aclose()
         await self.router.shutdown()
         await self.waiting_room.aclose()
+        self.journal.close()
         await self.directory.aclose()
         await self.database.aclose()
         if self.lock is not None:
