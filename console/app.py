@@ -7,7 +7,10 @@ that ages go on.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -98,6 +101,12 @@ class ConsoleApp(App[None]):
             curl=curl,
         )
 
+    @property
+    def native_ansi_color(self) -> bool:
+        """With NO_COLOR the terminal's own two colours; Textual alone would still send shades of grey."""
+        # asked for while Textual's own __init__ runs, before it has looked for NO_COLOR
+        return bool(getattr(self, "no_color", False)) or super().native_ansi_color
+
     # ---------------------------------------------------------------------------------------- running
 
     def on_mount(self) -> None:
@@ -107,7 +116,16 @@ class ConsoleApp(App[None]):
         self.theme = self._looks.current.theme.name
         _ = self.push_screen(MainScreen(self.desk, first=self._first))
         self.set_interval(1.0, self.wake)
+        self._heed_signals()
         self.call_after_refresh(self._start_feed)
+
+    def _heed_signals(self) -> None:
+        """Without this a signal would end the process and leave the terminal as it is drawn."""
+        if self.is_headless or threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.terminate)
 
     def _start_feed(self) -> None:
         self.draw()
@@ -150,7 +168,8 @@ class ConsoleApp(App[None]):
 
     def terminate(self) -> None:
         """What a signal does: drain and leave without asking; a second one leaves at once."""
-        self._leave(self._leaving, ask=False)
+        # a signal comes from outside: what follows belongs into the app's own context
+        self.call_later(lambda: self._leave(self._leaving, ask=False))
 
     def _leave(self, now: bool, *, ask: bool = True) -> None:
         if self._leaving and now:

@@ -118,7 +118,9 @@ def read_look(path: Path) -> Look:
     cursor = plain["cursor"]
     styles = dict(plain)
     for tone in ("text", "stale", *_TONES):
-        styles[f"{tone}+cursor"] = plain[tone] + cursor
+        # in 16 colours a quiet text and the cursor's ground are the same grey
+        legible = "text" if tone in ("dim", "stale") else tone
+        styles[f"{tone}+cursor"] = plain[legible] + cursor
     theme = Theme(
         name=f"maitred-{path.stem}",
         primary=base["primary"],

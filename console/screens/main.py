@@ -316,6 +316,7 @@ class MainScreen(DeskScreen):
             texts.append(f" {n} {pane.title}{crumb} {units.short(counts[pane.id])} ")
         if sum(map(len, texts)) >= self.app.size.width:
             texts = [text.rpartition(" ")[0].rpartition(" ")[0] + " " for text in texts]
+        texts = ["▸" + text[1:] if pane.id == root else text for text, pane in zip(texts, PANES, strict=True)]
         styles = [look.style("tab_shown" if pane.id == root else "tab") for pane in PANES]
         return [Part(" ", look.style("tab")), *map(Part, texts, styles)]
 

@@ -202,7 +202,8 @@ class SessionScreen(DeskScreen):
         tabs: list[Part] = []
         for n, tab in enumerate(_TABS, 1):
             style = look.style("tab_shown" if tab == self._tab else "tab")
-            tabs += [Part(f" {n} {_TITLES[tab]} ", style), Part(" ", look.style("tab"))]
+            mark = "▸" if tab == self._tab else " "
+            tabs += [Part(f"{mark}{n} {_TITLES[tab]} ", style), Part(" ", look.style("tab"))]
         tabs.append(Part(f" {self.session_key}", look.style("strong")))
         header.put(1, tabs)
         said = Part(f" {desk.said.text}", look.style(desk.said.tone))

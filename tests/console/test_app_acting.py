@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 
 import pytest
 from textual.widgets import Button, Input
@@ -360,7 +361,8 @@ async def test_a_signal_drains_without_asking_and_a_second_one_does_not_wait() -
         await asyncio.Event().wait()
 
     async with opened(a_house(), on_quit=never) as console:
-        console.app.terminate()
+        # as a signal handler does it: outside of the app's context
+        asyncio.get_running_loop().call_soon(console.app.terminate, context=contextvars.Context())
         await asyncio.wait_for(draining.wait(), 5)
         assert console.app.is_running
         console.app.terminate()

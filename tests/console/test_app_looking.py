@@ -193,6 +193,27 @@ async def test_themes_go_round() -> None:
         assert names[-1] == "dark"
 
 
+async def test_without_colours_the_marks_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with opened(a_house()) as console:
+        await console.press("3")
+        await console.sees("▸3 sessions")
+        await console.press("down")
+        await console.sees("▸ ● running")
+        strips = console.app.screen._compositor.render_strips(console.app.size)
+        for widget in console.app.screen.query("LiveTable, Lines, FactsPanel"):
+            strips += widget.render_lines(widget.size.region)
+        colours = {
+            colour.name
+            for strip in strips
+            for segment in strip
+            if segment.style is not None
+            for colour in (segment.style.color, segment.style.bgcolor)
+            if colour is not None
+        }
+        assert colours == {"default"}
+
+
 async def test_empty_panes_say_what_to_do() -> None:
     async with opened(FakeCore()) as console:
         await console.sees("curl http://")
