@@ -164,7 +164,7 @@ class EmbeddedCore:
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
-        except BaseException as error:  # noqa: BLE001 - whatever ends the thread is told to who started it
+        except BaseException as error:
             self._failure = error
         finally:
             self._ready.set()

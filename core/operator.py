@@ -10,11 +10,9 @@ import asyncio
 from collections import OrderedDict
 from typing import assert_never
 
-
 from core.admission import WaitingRoom
-from core.chat_session import ChatSession
 from core.clock import Clock
-from core.errors import InvalidArgument, MaitredError, SessionBusy, SessionNotFound, TargetGone
+from core.errors import InvalidArgument, MaitredError, NotFound, SessionBusy, SessionNotFound, TargetGone
 from core.journal import Journal
 from core.protocol import (
     AbortRun,
@@ -44,6 +42,7 @@ from core.runs import Run, RunRegistry
 from core.store import audit
 from core.store.database import Database
 from core.store.pins import Pins
+from core.turn import ChatSession
 
 _REMEMBERED = 10_000
 
@@ -187,7 +186,8 @@ class Operator:
                 await self._waiting_room.admit_now(user_id)
                 return 1, "admitted"
             case EndSeat(user_id=user_id):
-                await self._waiting_room.end(user_id)
+                if not await self._waiting_room.end_seat(user_id):
+                    raise NotFound(f"user {user_id!r} has no seat")
                 return 1, "seat ended"
             case BanUser(user_id=user_id, reason=reason):
                 await self._waiting_room.ban(user_id, actor=actor, reason=reason)

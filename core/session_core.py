@@ -13,7 +13,6 @@ from uuid import uuid4
 
 from core.admission import WaitingRoom
 from core.agents import Directory
-from core.chat_session import ChatSession, ChatSessions
 from core.clock import Clock, SystemClock, timestamp
 from core.errors import RunNotFound, SessionNotFound, ShuttingDown
 from core.journal import Journal
@@ -48,7 +47,7 @@ from core.store.history import page_in
 from core.store.lock import FolderLock
 from core.store.pins import Pins
 from core.store.prices import PriceList
-from core.turn import Turns
+from core.turn import ChatSession, ChatSessions, Ledger, Turns
 
 _EXPIRE_SECONDS = 1.0
 
@@ -101,14 +100,9 @@ class SessionCore:
             waiting_room=waiting_room,
             router=self.router,
             runs=runs,
-            pins=pins,
-            costs=costs,
-            prices=prices,
-            database=database,
+            ledger=Ledger(database, pins, costs, prices, clock, journal.epoch),
             directory=directory,
-            epoch=journal.epoch,
             fallback_model=_fallback(settings, directory),
-            clock=clock,
             new_id=new_id,
         )
         self.operator = Operator(

@@ -344,7 +344,9 @@ def _convert(raw: dict[str, Any], origins: dict[str, str], path: Path) -> Settin
         reason, _, where = str(error).partition(" - at `$")
         key = where.rstrip("`").lstrip(".")
         found = _at(raw, key)
-        shown = "" if found is None or isinstance(found, dict | list) else f", found {found!r}"
+        shown = f", found {found!r}"
+        if found is None or isinstance(found, dict | list) or key.endswith("sha256"):
+            shown = ""  # in place of a token's hash there may stand the token
         if "unknown field" in reason:
             allowed = ", ".join(_fields_at(key))
             shown = f"; allowed here: {allowed}"

@@ -47,10 +47,9 @@ def run() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(1)
-    except BrokenPipeError:
-        # whoever read our output has seen enough; do not let the interpreter complain about it on its way out
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        click.echo(f"maitred: {error.filename or 'standard output'}: {error.strerror or error}", err=True)
+        sys.exit(1)
 
 
 def _tell(error: MaitredError) -> None:

@@ -6,6 +6,9 @@ import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
 
 if TYPE_CHECKING:
     from core.remote import RemoteCore
@@ -50,8 +53,7 @@ def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
 
         server = load().settings.server
         url = url_of_holder(here.data) or f"http://{server.host}:{server.port}"
-    if "://" not in url:
-        url = f"http://{url}"
+    url = _checked(url)
     if token_variable is not None:
         token = environment(token_variable)
         if token is None:
@@ -60,3 +62,16 @@ def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
         path = here.state / "token"
         token = path.read_text(encoding="ascii").strip() if path.is_file() else None
     return RemoteCore(url, token)
+
+
+def _checked(url: str) -> str:
+    """The address as a URL; a bare ``host:port`` is one, too. Raises click.UsageError for what cannot be one."""
+    whole = url if "://" in url else f"http://{url}"
+    try:
+        parts = urlsplit(whole)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise click.UsageError(f"{url!r} is no address; give one such as http://127.0.0.1:8484")
+    return whole

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from console.commands.common import load_settings
+from console.output import write_line
 
 
 @click.command()
@@ -21,7 +22,7 @@ def info(config_file: str | None) -> None:
 
     loaded = load_settings(config_file)
     here = folders()
-    click.echo(f"maitred {version('maitred')}")
+    lines = [f"maitred {version('maitred')}"]
     paths = {
         "settings": loaded.path,
         "data": here.data,
@@ -31,11 +32,13 @@ def info(config_file: str | None) -> None:
         "log": here.log / "maitred.log",
         "themes": here.config / "themes",
     }
-    for name, path in paths.items():
-        click.echo(f"{name:10} {path}")
-    click.echo()
+    lines += [f"{name:10} {path}" for name, path in paths.items()]
+    lines.append("")
     for key, value in _flat(msgspec.to_builtins(loaded.settings)):
-        click.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}  # {loaded.origins.get(key, 'default')}")
+        lines.append(
+            f"{key} = {json.dumps(value, ensure_ascii=False)}  # {loaded.origins.get(key, 'default')}"
+        )
+    write_line("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def _flat(section: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -44,11 +47,20 @@ def _flat(section: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     for name, value in section.items():
         if name == "tokens":
             rows.append((name, [f"{token['name']} ({token['role']})" for token in value]))
+        elif name == "url":
+            rows.append((prefix + name, _without_password(value)))
         elif isinstance(value, dict):
             rows.extend(_flat(value, f"{prefix}{name}."))
         else:
             rows.append((prefix + name, value))
     return rows
+
+
+def _without_password(url: str) -> str:
+    """A database's address as it may be shown."""
+    head, at, host = url.rpartition("@")
+    scheme, _, user = head.partition("://")
+    return f"{scheme}://{user.partition(':')[0]}@{host}" if at else url
 
 
 @click.group()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -11,6 +10,7 @@ import click
 import msgspec
 
 from console.commands.common import remote_core
+from console.output import write_line
 
 if TYPE_CHECKING:
     from core.protocol import AnyCommand
@@ -59,7 +59,7 @@ async def _view(url: str | None, token_variable: str | None) -> None:
                     whole |= {"cursor": cursor, "rows": rows}
     finally:
         await core.aclose()
-    _write(msgspec.json.encode(whole))
+    write_line(msgspec.json.encode(whole))
 
 
 @click.command()
@@ -88,7 +88,8 @@ async def _watch(url: str | None, new: bool, token_variable: str | None) -> None
             if batch.gap:
                 click.echo("maitred: events are missing here: the journal has moved past them", err=True)
             for event in batch.events:
-                _write(msgspec.json.encode(event))
+                if not write_line(msgspec.json.encode(event)):
+                    return
             cursor = batch.cursor
     except ShuttingDown as error:
         # whether it is leaving or has left: to whoever watches it is gone
@@ -117,7 +118,8 @@ def do(
     """Carry out one operator command: the same rules, the same audit as in the console.
 
     TARGET is a run id (abort), a session key (evict, close, dirty, clear-dirty, unpin, reset-strikes), a user id
-    (admit, end, ban, unban), or a model (pause, resume). dirty also takes project:NAME; dirty, pause and resume take all.
+    (admit, end, ban, unban), or a model (pause, resume). dirty also takes project:NAME; dirty, pause and resume
+    take all.
     """
     context.exit(asyncio.run(_do(_command(action, target, reason, generation), url, token_env)))
 
@@ -125,6 +127,9 @@ def do(
 def _command(action: str, target: str, reason: str, generation: int | None) -> AnyCommand:
     from core.protocol import AnyCommand
 
+    if not target.removeprefix("project:"):
+        # a script's variable that happens to be empty must never reach further than a named target
+        raise click.UsageError("TARGET is empty; name what to act on")
     fields: dict[str, Any] = {"action": action, "commandId": str(uuid4()), "reason": reason}
     if action in _BY_FIELD:
         fields[_BY_FIELD[action]] = target
@@ -151,10 +156,5 @@ async def _do(command: AnyCommand, url: str | None, token_variable: str | None) 
         outcome = await core.execute(command)
     finally:
         await core.aclose()
-    _write(msgspec.json.encode(outcome))
+    write_line(msgspec.json.encode(outcome))
     return 0 if isinstance(outcome, Done) else 1
-
-
-def _write(line: bytes) -> None:
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()

@@ -112,7 +112,9 @@ class OperatedRoom:
         self._parts.herald.tell_queues([model], self._clock.now())
 
     def _check_model(self, model: str | None) -> None:
-        if model is not None and model not in self._floor.models() and model not in self._floor.pauses:
+        # an empty name is no model, though it is how the pause of all is written down
+        known_to_us = model in self._floor.models() or model in self._floor.pauses
+        if model is not None and not (model and known_to_us):
             known = ", ".join(self._catalog.models) or "none is configured"
             raise InvalidArgument(f"there is no model {model!r}; allowed: {known}", path="$.model")
 

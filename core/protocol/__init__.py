@@ -79,6 +79,7 @@ from core.protocol.rows import (
 from core.protocol.seam import Core
 
 __all__ = [
+    "ROWS_PER_PART",
     "AbortRun",
     "AccessTier",
     "Acted",
@@ -116,7 +117,6 @@ __all__ = [
     "Progress",
     "QueueChanged",
     "QueueRow",
-    "ROWS_PER_PART",
     "Refused",
     "ReleasePin",
     "ResetStrikes",

@@ -7,7 +7,6 @@ outcome. Who acts comes from the token, never from here.
 
 from __future__ import annotations
 
-
 from core.protocol.rows import Wire
 
 

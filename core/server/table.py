@@ -11,8 +11,8 @@ from core.protocol import (
     Preview,
     RunBatch,
     SearchHit,
+    SessionDetail,
 )
-from core.protocol import SessionDetail
 from core.server.auth import ACT, ANYBODY, DATA, READ, SEE
 from core.server.chat import ChatBody, ChatDoor
 from core.server.control import ControlPlane

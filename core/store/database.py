@@ -146,7 +146,7 @@ class Database:
         raw.execute("SAVEPOINT unit")
         try:
             write.result = write.unit(self._connection)
-        except Exception as error:  # noqa: BLE001 - whatever a unit raises belongs to its caller
+        except Exception as error:
             write.error = self._failure(error)
             raw.execute("ROLLBACK TO unit")
             del deferred[mark:]

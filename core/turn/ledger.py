@@ -1,0 +1,168 @@
+"""What a turn leaves in the database: its start, its strike, the text so far, its end.
+
+The start is written a moment after it: by then the request is on its way, and the first output need not wait for
+both. The strike is durable before anybody sees that output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from core.clock import Clock
+from core.store import run_records
+from core.store.acknowledged import acknowledged
+from core.store.costs import Booked, Costs
+from core.store.database import Database, Unit
+from core.store.history import append_in, reconcile
+from core.store.message import Prepared, clean_message, prepare
+from core.store.pins import Pins
+from core.store.prices import PriceList, Usage, estimate
+from core.store.sessions import Stamp
+from core.turn.checkpoints import Checkpoints
+from core.turn.one import Turn
+
+_START_SECONDS = 0.02
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """Where turns are written down. `epoch` is that of the running core."""
+
+    database: Database
+    pins: Pins
+    costs: Costs
+    prices: PriceList
+    clock: Clock
+    epoch: str
+
+
+class Pages:
+    """One turn's pages in the ledger. `close` them however the turn ends."""
+
+    def __init__(self, turn: Turn, ledger: Ledger) -> None:
+        self._turn = turn
+        self._ledger = ledger
+        self._started_at = ledger.clock.now()
+        self._opened: asyncio.Future[None] | None = None
+        self._timer = ledger.clock.call_later(_START_SECONDS, self._open)
+        self._checkpoints = Checkpoints(
+            turn.run_id, turn.request.session_key, turn.answer, ledger.database, ledger.clock
+        )
+
+    def close(self) -> None:
+        """Write nothing more by itself."""
+        self._timer.cancel()
+        self._checkpoints.stop()
+
+    async def opened(self) -> None:
+        """The start is durable: the run's record, and the messages that the history did not have."""
+        self._open()
+        assert self._opened is not None
+        await asyncio.shield(self._opened)
+
+    async def counted(self) -> None:
+        """The attempt is durable: pin, strike, perhaps an escalation."""
+        ledger = self._ledger
+        assert self._turn.choice is not None
+        await ledger.pins.count(self._turn.choice)
+
+    async def accounted(self) -> Usage | None:
+        """Everything that the turn leaves behind is durable, in one transaction; answers what it used."""
+        turn, ledger, now = self._turn, self._ledger, self._ledger.clock.now()
+        key = turn.request.session_key
+        usage = _usage(turn)
+        booking: Unit[Booked] | None = None
+        if usage is not None:
+            turn.micros = ledger.prices.price_or_zero(turn.model, usage)
+            booking = ledger.costs.booking(
+                key,
+                turn.micros,
+                user_id=turn.request.user_id,
+                project=turn.request.project,
+                model=turn.model,
+                usage=usage,
+            )
+        message, end, stamp = _message(turn), _end(turn, usage, now), self._stamp(now)
+
+        def unit(connection: Connection) -> Booked | None:
+            if message is not None:
+                append_in(connection, key, message, stamp)
+            run_records.end(connection, end)
+            return booking(connection) if booking is not None else None
+
+        def follow(booked: Booked | None) -> None:
+            if booked is not None:
+                ledger.costs.apply(booked)
+
+        await acknowledged(ledger.database, unit, follow)
+        return usage
+
+    def _open(self) -> None:
+        if self._opened is None:
+            self._opened = self._ledger.database.submit(self._start())
+
+    def _start(self) -> Unit[None]:
+        turn, request = self._turn, self._turn.request
+        start = run_records.RunStart(
+            run_id=turn.run_id,
+            session_key=request.session_key,
+            user_id=request.user_id,
+            provider=turn.provider,
+            model=turn.model,
+            epoch=self._ledger.epoch,
+            started_at=self._started_at,
+        )
+        stamp = self._stamp(self._started_at)
+
+        def unit(connection: Connection) -> None:
+            reconcile(connection, request.session_key, request.messages, stamp, run_id=turn.run_id)
+            run_records.start(connection, start)
+
+        return unit
+
+    def _stamp(self, now: int) -> Stamp:
+        request = self._turn.request
+        return Stamp(
+            now=now,
+            epoch=self._ledger.epoch,
+            actor=request.user_id,
+            owner=request.user_id,
+            project=request.project,
+        )
+
+
+def _usage(turn: Turn) -> Usage | None:
+    """What was reported; else an estimate, unless the upstream never took the request."""
+    if turn.answer.usage is not None:
+        return turn.answer.usage
+    if turn.error is not None and turn.answer.empty:
+        return None
+    return estimate(turn.request.messages, turn.answer.written)
+
+
+def _message(turn: Turn) -> Prepared | None:
+    """The answer as a message, marked partial when it was broken off; None when nothing was said."""
+    answer = turn.answer
+    if answer.empty:
+        return None
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
+    if answer.tool_calls:
+        message["tool_calls"] = answer.tool_calls
+    broken_off = turn.error is not None or turn.stopped is not None
+    return prepare(clean_message(message), run_id=turn.run_id, partial=broken_off)
+
+
+def _end(turn: Turn, usage: Usage | None, now: int) -> run_records.RunEnd:
+    return run_records.RunEnd(
+        run_id=turn.run_id,
+        status="interrupted" if turn.interrupted else "aborted" if turn.stopped else "completed",
+        exit_code=turn.exit_code,
+        ended_at=now,
+        input_tokens=usage.input_tokens if usage is not None else 0,
+        output_tokens=usage.output_tokens if usage is not None else 0,
+        micros=turn.micros,
+        estimated=usage is not None and usage.estimated,
+    )
