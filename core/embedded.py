@@ -154,7 +154,8 @@ class EmbeddedCore:
         return await asyncio.wrap_future(future)
 
     def _tell_to_leave(self, drain_seconds: float) -> None:
-        assert self._leave is not None and self._core is not None
+        assert self._leave is not None
+        assert self._core is not None
         if not self._leave.is_set():
             self._drain_seconds = drain_seconds
             self._leave.set()

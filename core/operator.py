@@ -161,48 +161,81 @@ class Operator:
     async def _act(self, command: AnyCommand, actor: str) -> tuple[int, str]:
         """Act through the part that owns the target: how many were hit, and what to tell."""
         match command:
+            case AbortRun() | EvictSession() | CloseSession() | MarkDirty() | ClearDirty():
+                return await self._act_on_sessions(command, actor)
+            case PauseAdmission() | ResumeAdmission() | AdmitNow() | EndSeat() | BanUser() | UnbanUser():
+                return await self._act_on_admission(command, actor)
+            case ReleasePin() | ResetStrikes():
+                return await self._act_on_pins(command)
+            case _ as never:
+                assert_never(never)
+
+    async def _act_on_sessions(
+        self, command: AbortRun | EvictSession | CloseSession | MarkDirty | ClearDirty, actor: str
+    ) -> tuple[int, str]:
+        count, message = 1, ""
+        match command:
             case AbortRun(run_id=run_id, reason=reason):
                 self._runs.abort(run_id, reason or f"by {actor}")
-                return 1, "abort sent"
+                message = "abort sent"
             case EvictSession(session_key=key, generation=generation):
-                return await self._evict(key, generation)
+                count, message = await self._evict(key, generation)
             case CloseSession(session_key=key, generation=generation):
                 self._check_generation(key, generation)
                 await self._router.close(key, generation)
-                return 1, "session closed"
+                message = "session closed"
             case MarkDirty():
-                return self._mark(command)
+                count, message = self._mark(command)
             case ClearDirty(session_key=key, generation=generation):
                 self._check_generation(key, generation)
                 cleared = self._router.clear_dirty(key, generation)
-                return int(cleared), "mark taken back" if cleared else "there was no mark"
+                count, message = int(cleared), "mark taken back" if cleared else "there was no mark"
+            case _ as never:
+                assert_never(never)
+        return count, message
+
+    async def _act_on_admission(
+        self,
+        command: PauseAdmission | ResumeAdmission | AdmitNow | EndSeat | BanUser | UnbanUser,
+        actor: str,
+    ) -> tuple[int, str]:
+        message = ""
+        match command:
             case PauseAdmission(model=model):
                 await self._waiting_room.pause(model, actor=actor)
-                return 1, f"admission to {model or 'every model'} is paused"
+                message = f"admission to {model or 'every model'} is paused"
             case ResumeAdmission(model=model):
                 await self._waiting_room.resume(model, actor=actor)
-                return 1, f"admission to {model or 'every model'} goes on"
+                message = f"admission to {model or 'every model'} goes on"
             case AdmitNow(user_id=user_id):
                 await self._waiting_room.admit_now(user_id)
-                return 1, "admitted"
+                message = "admitted"
             case EndSeat(user_id=user_id):
                 if not await self._waiting_room.end_seat(user_id):
                     raise NotFound(f"user {user_id!r} has no seat")
-                return 1, "seat ended"
+                message = "seat ended"
             case BanUser(user_id=user_id, reason=reason):
                 await self._waiting_room.ban(user_id, actor=actor, reason=reason)
-                return 1, "banned"
+                message = "banned"
             case UnbanUser(user_id=user_id, reason=reason):
                 await self._waiting_room.unban(user_id, actor=actor, reason=reason)
-                return 1, "unbanned"
-            case ReleasePin(session_key=key):
-                await self._pins.release(key)
-                return 1, "pin released"
-            case ResetStrikes(session_key=key):
-                await self._pins.reset_strikes(key)
-                return 1, "strikes forgotten"
+                message = "unbanned"
             case _ as never:
                 assert_never(never)
+        return 1, message
+
+    async def _act_on_pins(self, command: ReleasePin | ResetStrikes) -> tuple[int, str]:
+        key = command.session_key
+        match command:
+            case ReleasePin():
+                pin, message = await self._pins.release(key), "pin released"
+            case ResetStrikes():
+                pin, message = await self._pins.reset_strikes(key), "strikes forgotten"
+            case _ as never:
+                assert_never(never)
+        if pin is None:
+            raise NotFound(f"session {key!r} has no pin")
+        return 1, message
 
     async def _evict(self, key: str, generation: int | None) -> tuple[int, str]:
         match await self._router.evict(key, generation):

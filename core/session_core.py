@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from core.admission import WaitingRoom
 from core.agents import Directory
 from core.clock import Clock, SystemClock, timestamp
@@ -54,65 +56,64 @@ _EXPIRE_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a core is put together from; each part owns its own state."""
+
+    directory: Directory
+    lock: FolderLock | None
+    database: Database
+    clock: Clock
+    house: str
+    journal: Journal
+    waiting_room: WaitingRoom
+    runs: RunRegistry
+    pins: Pins
+    costs: Costs
+    prices: PriceList
+
+
 class SessionCore:
     """A running core. Make one with `SessionCore.open`; it implements `core.protocol.Core`.
 
-    The parts are public, for the server and for those who embed: `waiting_room`, `router`, `runs`, `pins`, `costs`,
-    `turns`. Each owns its own state.
+    The parts are public, for the server and for those who embed.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        directory: Directory,
-        lock: FolderLock | None,
-        database: Database,
-        clock: Clock,
-        house: str,
-        journal: Journal,
-        waiting_room: WaitingRoom,
-        runs: RunRegistry,
-        pins: Pins,
-        costs: Costs,
-        prices: PriceList,
-        new_id: Callable[[], str],
-    ) -> None:
+    def __init__(self, settings: Settings, parts: Parts, new_id: Callable[[], str]) -> None:
         self.settings = settings
-        self.directory = directory
-        self.lock = lock
-        self.database = database
-        self.clock = clock
-        self.house = house
-        self.journal = journal
-        self.waiting_room = waiting_room
-        self.runs = runs
-        self.pins = pins
-        self.costs = costs
+        self.directory = parts.directory
+        self.lock = parts.lock
+        self.database = parts.database
+        self.clock = parts.clock
+        self.house = parts.house
+        self.journal = parts.journal
+        self.waiting_room = parts.waiting_room
+        self.runs = parts.runs
+        self.pins = parts.pins
+        self.costs = parts.costs
         self.router: SessionRouter[ChatSession] = SessionRouter(
             settings.router,
             abort_seconds=settings.runs.abort_seconds,
-            clock=clock,
-            journal=journal,
-            factory=ChatSessions(directory),
+            clock=self.clock,
+            journal=self.journal,
+            factory=ChatSessions(self.directory),
         )
         self.turns = Turns(
-            waiting_room=waiting_room,
+            waiting_room=self.waiting_room,
             router=self.router,
-            runs=runs,
-            ledger=Ledger(database, pins, costs, prices, clock, journal.epoch),
-            directory=directory,
-            fallback_model=_fallback(settings, directory),
+            runs=self.runs,
+            ledger=Ledger(self.database, self.pins, self.costs, parts.prices, self.clock, self.journal.epoch),
+            directory=self.directory,
+            fallback_model=_fallback(settings, self.directory),
             new_id=new_id,
         )
         self.operator = Operator(
-            waiting_room=waiting_room,
+            waiting_room=self.waiting_room,
             router=self.router,
-            runs=runs,
-            pins=pins,
-            database=database,
-            journal=journal,
-            clock=clock,
+            runs=self.runs,
+            pins=self.pins,
+            database=self.database,
+            journal=self.journal,
+            clock=self.clock,
         )
         self._background: list[asyncio.Task[None]] = []
         self._leaving = False
@@ -132,7 +133,8 @@ class SessionCore:
     ) -> SessionCore:
         """Open the core on its data folder; raises StartRefused of some kind.
 
-        `lock` is one that the caller took already. With `background` False no ticker and no sweep run by themselves: tests drive them.
+        `lock` is one that the caller took already. With `background` False no ticker and no sweep run by
+        themselves: tests drive them.
         """
         clock = clock or SystemClock()
         lock = lock or FolderLock(folder)
@@ -151,8 +153,7 @@ class SessionCore:
             records=StoredRuns(database, epoch=epoch, clock=clock),
             new_id=new_id,
         )
-        core = cls(
-            settings,
+        parts = Parts(
             directory=directory,
             lock=lock,
             database=database,
@@ -168,8 +169,8 @@ class SessionCore:
             ),
             costs=await Costs.open(prices, database=database, clock=clock, journal=journal),
             prices=prices,
-            new_id=new_id,
         )
+        core = cls(settings, parts, new_id)
         await runs.open()
         if background:
             core._keep(core.waiting_room.run(), "admission ticker")

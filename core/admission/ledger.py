@@ -305,11 +305,11 @@ def _columns(seat: Seat) -> dict[str, Any]:
 
 
 def _seat(row: Row[Any]) -> Seat:
-    columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     del columns["address_hash"]
     columns["access"] = _access_decoder.decode(columns["access"]) if columns["access"] else None
     return Seat(**columns)
 
 
 def _admit(row: Row[Any]) -> Admit:
-    return Admit(**row._mapping)  # noqa: SLF001
+    return Admit(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it

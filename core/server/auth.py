@@ -122,9 +122,8 @@ def local_token(folder: Path) -> str:
         token = "mtr_" + secrets.token_urlsafe(32)
         # written whole beside and moved: a second start never reads half a token
         fresh = path.with_suffix(f".{os.getpid()}")
-        with open(
-            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii"
-        ) as file:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(token + "\n")
         fresh.replace(path)
     except OSError as error:

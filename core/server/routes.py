@@ -66,7 +66,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def application(routes: Sequence[Route], authentication: Authentication) -> ASGIApp:
-    """The table as an ASGI application. A plain router: what Starlette wraps around one costs more than a turn's rules."""
+    """The table as an ASGI application: a plain router, because what Starlette wraps around one costs too much."""
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, {})[route.method] = route

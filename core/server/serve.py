@@ -72,7 +72,7 @@ class Server:
     async def start(self) -> None:
         """Begin to serve; answers when requests are taken."""
         self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._listener]), name="http server")
-        while not self._uvicorn.started and not self._serving.done():
+        while not self._uvicorn.started and not self._serving.done():  # noqa: ASYNC110 - uvicorn only has a flag
             await asyncio.sleep(0.001)
         if self._core.lock is not None:
             self._core.lock.tell(self.url)

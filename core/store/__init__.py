@@ -1,0 +1,1 @@
+"""What is remembered: pins, costs, histories, configuration, runs, audit; one file per concern."""

@@ -36,7 +36,7 @@ def _statement(targets: int) -> str:
     values = ", ".join(f"({', '.join('?' for _ in _COLUMNS)})" for _ in range(targets))
     sums = ", ".join(f"{name} = costs.{name} + excluded.{name}" for name in _SUMS)
     return (
-        f"INSERT INTO costs ({', '.join(_COLUMNS)}) VALUES {values} "  # noqa: S608
+        f"INSERT INTO costs ({', '.join(_COLUMNS)}) VALUES {values} "
         f"ON CONFLICT (scope, key) DO UPDATE SET {sums}, updated_at = excluded.updated_at "
         f"RETURNING {', '.join(_COLUMNS)}"
     )

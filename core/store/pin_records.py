@@ -27,9 +27,9 @@ _COLUMNS = (
 _NAMES = [column.name for column in _COLUMNS]
 
 # these two belong to every turn, so they go to the driver as they are
-_READ = f"SELECT {', '.join(_NAMES)} FROM pins WHERE session_key = ?"  # noqa: S608
+_READ = f"SELECT {', '.join(_NAMES)} FROM pins WHERE session_key = ?"
 _WRITE = (
-    f"INSERT INTO pins ({', '.join(_NAMES)}) VALUES ({', '.join('?' for _ in _NAMES)}) "  # noqa: S608
+    f"INSERT INTO pins ({', '.join(_NAMES)}) VALUES ({', '.join('?' for _ in _NAMES)}) "
     "ON CONFLICT (session_key) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "session_key")
 )

@@ -61,12 +61,12 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 
 # these belong to every turn, so they go to the driver as they are
 _START = (
-    f"INSERT INTO runs ({', '.join(RunStart.__struct_fields__)}, status, input_tokens, output_tokens, micros, "  # noqa: S608
+    f"INSERT INTO runs ({', '.join(RunStart.__struct_fields__)}, status, input_tokens, output_tokens, micros, "
     f"estimated) VALUES ({', '.join('?' for _ in RunStart.__struct_fields__)}, 'running', 0, 0, 0, ?)"
 )
 _END_FIELDS = tuple(name for name in RunEnd.__struct_fields__ if name != "run_id")
 _END = (
-    f"UPDATE runs SET {', '.join(f'{name} = ?' for name in _END_FIELDS)} "  # noqa: S608
+    f"UPDATE runs SET {', '.join(f'{name} = ?' for name in _END_FIELDS)} "
     "WHERE run_id = ? AND status = 'running'"
 )
 _STATUS = select(runs.c.status).where(runs.c.run_id == bindparam("run_id"))

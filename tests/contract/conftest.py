@@ -19,8 +19,8 @@ from core.server.auth import local_token
 from core.server.listener import bind
 from core.server.serve import Server, asgi
 from core.session_core import SessionCore
-from core.settings import Settings, Upstream
 from core.settings import Server as ServerSettings
+from core.settings import Settings, Upstream
 from tests.upstream.server import Upstream as TestUpstream
 
 
@@ -32,7 +32,9 @@ class Face:
         self.url = url
         self.http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
 
-    async def chat(self, model: str = "echo", session: str = "s", text: str = "hello there", **fields: Any) -> str:
+    async def chat(
+        self, model: str = "echo", session: str = "s", text: str = "hello there", **fields: Any
+    ) -> str:
         """One whole chat completion; answers the run's id."""
         answer = await self.http.post(
             "/v1/chat/completions",
@@ -68,7 +70,9 @@ async def face(request: pytest.FixtureRequest, tmp_path: Path, upstream: TestUps
     listener = bind(ServerSettings(port=0))
 
     async def build() -> tuple[SessionCore, Server]:
-        core = await SessionCore.open(settings, tmp_path, directory=Directory.of_upstreams(settings.upstreams, {}))
+        core = await SessionCore.open(
+            settings, tmp_path, directory=Directory.of_upstreams(settings.upstreams, {})
+        )
         server = Server(core, listener, asgi(core, tmp_path))
         await server.start()
         return core, server

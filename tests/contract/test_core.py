@@ -39,7 +39,9 @@ from tests.upstream.server import Upstream
 KEY = "api:local/s"
 
 
-async def until(face: Face, cursor: str, found: type[AnyEvent] | tuple[type, ...]) -> tuple[list[AnyEvent], str]:
+async def until(
+    face: Face, cursor: str, found: type[AnyEvent] | tuple[type, ...]
+) -> tuple[list[AnyEvent], str]:
     """The events up to the first of that class, and the cursor after them."""
     seen: list[AnyEvent] = []
     async with asyncio.timeout(10):
@@ -141,15 +143,19 @@ async def test_events_wait_for_the_next_one(face: Face) -> None:
 
 async def test_a_foreign_cursor_is_a_gap(face: Face) -> None:
     batch = await face.core.events("another.5", wait=0)
-    assert batch.gap and batch.cursor == (await face.view())[2]
+    assert batch.gap
+    assert batch.cursor == (await face.view())[2]
 
 
 async def test_a_session_in_full(face: Face) -> None:
     run_id = await face.chat()
     detail = await face.core.session(KEY)
     assert (detail.owner, detail.messages) == ("local", 2)
-    assert detail.session is not None and detail.pin is not None and detail.cost is not None
-    assert detail.run is not None and detail.run.run_id == run_id
+    assert detail.session is not None
+    assert detail.pin is not None
+    assert detail.cost is not None
+    assert detail.run is not None
+    assert detail.run.run_id == run_id
     with pytest.raises(SessionNotFound):
         await face.core.session("api:local/never")
 
@@ -171,9 +177,11 @@ async def test_the_events_of_a_run(face: Face) -> None:
     assert [frame["seq"] for frame in frames] == list(range(1, batch.last_seq + 1))
     assert all(frame["runId"] == run_id and frame["sessionKey"] == KEY for frame in frames)
     assert "".join(frame["content"] for frame in frames if frame["kind"] == "text") == "1 2 3"
-    assert frames[-1]["kind"] == "complete" and batch.ended
+    assert frames[-1]["kind"] == "complete"
+    assert batch.ended
     tail = await face.core.run_events(run_id, after=batch.last_seq - 1, wait=0)
-    assert len(tail.events) == 1 and not tail.truncated
+    assert len(tail.events) == 1
+    assert not tail.truncated
     with pytest.raises(RunNotFound):
         await face.core.run_events("never", wait=0)
 
@@ -223,7 +231,9 @@ async def test_abort_stops_the_run_and_tells(face: Face, upstream: Upstream) -> 
         "done",
     )
     page = await face.core.audit(target=run.run_id)
-    assert [(entry.actor, entry.action, entry.reason) for entry in page.entries] == [("local", "abort", "enough")]
+    assert [(entry.actor, entry.action, entry.reason) for entry in page.entries] == [
+        ("local", "abort", "enough")
+    ]
     ended = [row for row in await runs_in(face) if row.run_id == run.run_id]
     assert ended[0].state == "aborted"
 
@@ -235,7 +245,8 @@ async def test_a_repeated_command_answers_the_stored_outcome(face: Face, upstrea
     await asking
     assert await face.core.execute(command) == first
     again = await face.core.execute(AbortRun(command_id=command_id(), run_id=run.run_id))
-    assert isinstance(again, Refused) and again.code == "no_active_run"
+    assert isinstance(again, Refused)
+    assert again.code == "no_active_run"
     entries = (await face.core.audit(target=run.run_id)).entries
     assert [entry.outcome for entry in entries] == ["refused", "done"]
 
@@ -243,7 +254,8 @@ async def test_a_repeated_command_answers_the_stored_outcome(face: Face, upstrea
 async def test_a_busy_session_is_closed_not_evicted(face: Face, upstream: Upstream) -> None:
     asking, _ = await in_flight(face, upstream)
     refused = await face.core.execute(EvictSession(command_id=command_id(), session_key=KEY))
-    assert isinstance(refused, Refused) and refused.code == "session_busy"
+    assert isinstance(refused, Refused)
+    assert refused.code == "session_busy"
     close = CloseSession(command_id=command_id(), session_key=KEY)
     assert (await face.core.preview(close)).turns == 1
     assert isinstance(await face.core.execute(close), Done)
@@ -263,7 +275,8 @@ async def test_what_was_rebuilt_is_not_hit(face: Face) -> None:
     await face.chat(text="more")
     assert (await face.core.session(KEY)).session.generation == 2  # type: ignore[union-attr]
     late = await face.core.execute(EvictSession(command_id=command_id(), session_key=KEY, generation=1))
-    assert isinstance(late, Refused) and late.code == "gone"
+    assert isinstance(late, Refused)
+    assert late.code == "gone"
     right = await face.core.execute(EvictSession(command_id=command_id(), session_key=KEY, generation=2))
     assert isinstance(right, Done)
     gone, _ = await until(face, cursor, SessionGone)
@@ -286,7 +299,8 @@ async def test_marks_for_one_a_project_and_all(face: Face) -> None:
     dirty = {row.session_key for row in (await face.view())[1] if isinstance(row, SessionRow) and row.dirty}
     assert dirty == {"api:local/b", "api:local/c"}
     unclear = await face.core.execute(MarkDirty(command_id=command_id()))
-    assert isinstance(unclear, Refused) and unclear.code == "invalid_argument"
+    assert isinstance(unclear, Refused)
+    assert unclear.code == "invalid_argument"
     unknown = await face.core.execute(MarkDirty(command_id=command_id(), session_key="nobody"))
     assert isinstance(unknown, Refused)
 

@@ -41,8 +41,8 @@ class House:
 
     def openai(self, **options: Any) -> openai.AsyncOpenAI:
         """The official client, without retries unless asked for."""
-        options = {"api_key": "any", "max_retries": 0} | options
-        client = openai.AsyncOpenAI(base_url=f"{self.url}/v1", **options)
+        asked: dict[str, Any] = {"api_key": "any", "max_retries": 0, **options}
+        client = openai.AsyncOpenAI(base_url=f"{self.url}/v1", **asked)
         self._clients.push_async_callback(client.close)
         return client
 

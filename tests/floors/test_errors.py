@@ -17,7 +17,9 @@ def test_every_code_belongs_to_one_class() -> None:
     assert len(codes) == len(set(codes))
 
 
-@pytest.mark.parametrize("cls", [errors.RunNotFound, errors.SessionBusy, errors.InvalidArgument, errors.Banned])
+@pytest.mark.parametrize(
+    "cls", [errors.RunNotFound, errors.SessionBusy, errors.InvalidArgument, errors.Banned]
+)
 def test_a_code_becomes_the_same_class_again(cls: type[MaitredError]) -> None:
     error = error_from_code(cls.code, "what", retry_after_ms=5)
     assert (type(error), error.message, error.retry_after_ms) == (cls, "what", 5)

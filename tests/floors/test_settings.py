@@ -33,7 +33,11 @@ def test_without_a_file_the_defaults_hold(home: Path) -> None:
 
 def test_flags_beat_the_environment_beats_the_file(file: Path) -> None:
     file.write_text("[server]\nport = 1\nhost = '127.0.0.2'\n[admission.quota]\nfull = 2\n")
-    env = {"MAITRED_SERVER_PORT": "2", "MAITRED_ADMISSION_QUOTA_FULL": "7.5", "MAITRED_ADMISSION_ENABLED": "off"}
+    env = {
+        "MAITRED_SERVER_PORT": "2",
+        "MAITRED_ADMISSION_QUOTA_FULL": "7.5",
+        "MAITRED_ADMISSION_ENABLED": "off",
+    }
     loaded = load(file, env=env, flags={"server.port": 3, "server.host": None})
     assert loaded.settings.server.port == 3
     assert loaded.settings.server.host == "127.0.0.2"
@@ -54,7 +58,10 @@ def test_flags_beat_the_environment_beats_the_file(file: Path) -> None:
         ("server = 1", ["server", "object"]),
         ("[server", ["TOML"]),
         ("[[admission.models]]\nid = 'a'\ntier = 'HUGE'", ["admission.models[0].tier", "HUGE"]),
-        ("[[admission.models]]\nid = 'a'\ncolour = 'HUGE'", ["admission.models[0]", "colour", "instant_admit_capacity"]),
+        (
+            "[[admission.models]]\nid = 'a'\ncolour = 'HUGE'",
+            ["admission.models[0]", "colour", "instant_admit_capacity"],
+        ),
         ("[[admission.models]]\nid = 'a'\n[[admission.models]]\nid = 'a'", ["same id"]),
         ("[admission]\nfallback_model = 'b'", ["fallback_model", "'b'", "none is configured"]),
         (
@@ -62,8 +69,14 @@ def test_flags_beat_the_environment_beats_the_file(file: Path) -> None:
             ["limited_model", "'a'", "limited = true"],
         ),
         ("[[admission.models]]\nid = 'a'\ncompanions = ['b']", ["companions", "'b'", "allowed: a"]),
-        ("[[admission.models]]\nid = 'a'\nhours = { open = '9 UTC', close = '17:00 UTC' }", ["hours.open", "'9 UTC'"]),
-        ("[[admission.models]]\nid = 'a'\nhours = { open = '09:00 UTC', close = '17:00 Mars' }", ["hours.close"]),
+        (
+            "[[admission.models]]\nid = 'a'\nhours = { open = '9 UTC', close = '17:00 UTC' }",
+            ["hours.open", "'9 UTC'"],
+        ),
+        (
+            "[[admission.models]]\nid = 'a'\nhours = { open = '09:00 UTC', close = '17:00 Mars' }",
+            ["hours.close"],
+        ),
         ("[admission.quota]\nzone = 'Mars/North'", ["quota.zone", "Mars/North"]),
         ("[storage]\nurl = 'mysql://x'", ["storage.url", "postgresql"]),
         ("[[upstreams]]\nname = 'a'\nbase_url = 'nowhere'", ["upstreams.a.base_url", "https://"]),

@@ -70,7 +70,7 @@ async def test_a_transaction_that_breaks_fails_every_unit_of_it(database: Databa
         # SQLite gives up the whole transaction by itself on a full disk; this is how that looks
         raw = connection.connection.dbapi_connection
         assert raw is not None
-        raw.execute("ROLLBACK")  # type: ignore[attr-defined]
+        raw.execute("ROLLBACK")
 
     first, second, third = database.submit(note("a")), database.submit(breaks), database.submit(note("b"))
     results = await asyncio.gather(first, second, third, return_exceptions=True)
@@ -92,15 +92,17 @@ async def test_closing_finishes_what_was_submitted(tmp_path: Path) -> None:
     futures = [database.submit(note(f"n{place}")) for place in range(50)]
     await database.aclose()
     await database.aclose()
-    assert all([future.done() for future in futures])
+    assert all(future.done() for future in futures)
     with sqlite3.connect(tmp_path / "maitred.db") as raw:
         assert raw.execute("SELECT count(*) FROM facts").fetchone() == (50,)
     raw.close()
     with pytest.raises(StorageFailed):
-        database.submit(note("x"))
+        _ = database.submit(note("x"))
 
 
-async def test_the_files_are_private_and_every_commit_reaches_the_disk(database: Database, tmp_path: Path) -> None:
+async def test_the_files_are_private_and_every_commit_reaches_the_disk(
+    database: Database, tmp_path: Path
+) -> None:
     await database.write(note("a"))
     for file in tmp_path.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
@@ -119,7 +121,9 @@ async def test_readers_cannot_write(database: Database) -> None:
 
 async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     database = Database(tmp_path / "maitred.db")
-    await database.write(lambda connection: connection.execute(text("UPDATE schema_version SET version = 99")))
+    await database.write(
+        lambda connection: connection.execute(text("UPDATE schema_version SET version = 99"))
+    )
     await database.aclose()
     with pytest.raises(DatabaseTooNew, match=r"schema 99"):
         Database(tmp_path / "maitred.db")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from sqlite3 import IntegrityError
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, create_engine, select
-from sqlite3 import IntegrityError
 
 from core.store import run_records
 from core.store.migrations import migrate

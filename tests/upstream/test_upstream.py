@@ -189,7 +189,7 @@ async def test_a_cut_stream_gives_its_chunks_and_an_error(client: openai.AsyncOp
 
     async def read() -> None:
         async for chunk in stream:
-            chunks.append(chunk)  # noqa: PERF401  # what came before the error counts
+            chunks.append(chunk)  # noqa: PERF401 - what came before the error counts
 
     with pytest.raises((httpx.TransportError, openai.APIConnectionError)):
         await read()
