@@ -14,7 +14,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         from importlib.metadata import version
 
-        sys.stdout.write(f"maitred {version('maitred')}\n")
+        from console.output import write_line
+
+        write_line(f"maitred {version('maitred')}".encode())
         return
     _check_house()
     from console.commands import run

@@ -52,7 +52,8 @@ def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
         from core.store.lock import url_of_holder
 
         server = load().settings.server
-        url = url_of_holder(here.data) or f"http://{server.host}:{server.port}"
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        url = url_of_holder(here.data) or f"http://{host}:{server.port}"
     url = _checked(url)
     if token_variable is not None:
         token = environment(token_variable)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.processes.processes import House
+from tests.processes.processes import House, Serving
 from tests.upstream import Upstream
 
 
@@ -16,3 +17,14 @@ def house(tmp_path: Path, upstream: Upstream) -> House:
     house = House(tmp_path, upstream.base_url)
     house.settings()
     return house
+
+
+@pytest.fixture(scope="module")
+def serving(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _upstream_server: Upstream
+) -> Iterator[Serving]:
+    """One `maitred serve` for all tests of a module that ask for it, with the module's `SETTINGS`."""
+    house = House(tmp_path_factory.mktemp("house"), _upstream_server.base_url)
+    house.settings(getattr(request.module, "SETTINGS", ""))
+    with house.serve(**getattr(request.module, "SERVE", {})) as serving:
+        yield serving
