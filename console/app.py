@@ -20,7 +20,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from console.acting import Acting
-from console.desk import CURL, Desk
+from console.desk import ADDRESS, Desk
 from console.feed import Feed
 from console.keymap import keymap
 from console.look import load_looks
@@ -41,8 +41,9 @@ class ConsoleApp(App[None]):
     """The console over one core.
 
     `core` is a core, or a function that makes one when the first picture stands. With `embedded` the core ends
-    with the console, so that leaving asks while turns are in flight. `on_quit` replaces `core.aclose()`. Raises
-    SettingsError for a theme or a key that there is not. After `run`, `failure` says why the core did not start.
+    with the console, so that leaving asks while turns are in flight. `on_quit` replaces `core.aclose()`, and
+    `address` is where clients reach the core, for the hints in empty panes. Raises SettingsError for a theme or
+    a key that there is not. After `run`, `failure` says why the core did not start.
     """
 
     TITLE: str | None = "maitred"
@@ -63,7 +64,7 @@ class ConsoleApp(App[None]):
         frames_per_second: float = 8,
         title: str = "maitred",
         embedded: bool = True,
-        curl: str = CURL,
+        address: str = ADDRESS,
         first: str = "runs",
         on_quit: OnQuit | None = None,
         clock: Clock | None = None,
@@ -98,7 +99,7 @@ class ConsoleApp(App[None]):
             leave=self._leave,
             restyle=self._restyle,
             title=title,
-            curl=curl,
+            address=address,
         )
 
     @property

@@ -13,12 +13,12 @@ from console.panes.catalog import PANES
 from console.panes.model import PaneModel
 from console.state import Changed, ConsoleState
 
-CURL = (
-    "curl http://127.0.0.1:8484/v1/chat/completions \\\n"
+ADDRESS = "http://127.0.0.1:8484"
+_CURL = (
+    "curl {address}/v1/chat/completions \\\n"
     "  -H 'content-type: application/json' \\\n"
-    '  -d \'{"model": "…", "messages": [{"role": "user", "content": "hello"}]}\''
+    '  -d \'{{"model": "…", "messages": [{{"role": "user", "content": "hello"}}]}}\''
 )
-"""How somebody who sees an empty pane fills it."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Desk:
     leave: Callable[[bool], None]
     restyle: Callable[[], None]
     title: str = "maitred"
-    curl: str = CURL
+    address: str = ADDRESS
     said: Said = field(default_factory=Said)
     models: dict[str, PaneModel] = field(default_factory=lambda: {pane.id: PaneModel(pane) for pane in PANES})
     watching: list[PaneModel] = field(default_factory=list)
@@ -67,6 +67,11 @@ class Desk:
         """Bring one pane up to what is known now: a key may be pressed before the next frame."""
         self.note(self.state.take_changed())
         model.catch_up(self.state)
+
+    @property
+    def curl(self) -> str:
+        """How somebody who sees an empty pane fills it."""
+        return _CURL.format(address=self.address)
 
     @property
     def stale(self) -> bool:

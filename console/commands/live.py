@@ -46,9 +46,18 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
             await core.aclose(0.0 if now else loaded.settings.server.drain_seconds)
 
     address, served = listener.getsockname()[:2]
+    where = f"[{address}]:{served}" if ":" in address else f"{address}:{served}"
     with contextlib.closing(listener):
         try:
-            return _run(_app(start, loaded, title=f"maitred {address}:{served}", on_quit=let_go))
+            return _run(
+                _app(
+                    start,
+                    loaded,
+                    title=f"maitred {address}:{served}",
+                    address=f"http://{address}:{served}",
+                    on_quit=let_go,
+                )
+            )
         finally:
             asyncio.run(let_go(True))
             lock.release()

@@ -215,8 +215,8 @@ async def test_without_colours_the_marks_are_there(monkeypatch: pytest.MonkeyPat
 
 
 async def test_empty_panes_say_what_to_do() -> None:
-    async with opened(FakeCore()) as console:
-        await console.sees("curl http://")
+    async with opened(FakeCore(), address="http://127.0.0.1:9") as console:
+        await console.sees("curl http://127.0.0.1:9/v1/chat")
         for key, text in (("1", "[[admission.models]]"), ("4", "No pins"), ("6", "Nothing has happened")):
             await console.press(key)
             await console.sees(text)
