@@ -187,7 +187,6 @@ class ConsoleApp(App[None]):
             "leaving" if now else "leaving: waiting for the turns to end; ctrl+q cuts them off", "warn"
         )
         self.draw()
-        self.workers.cancel_group(self, "feed")
         try:
             await self._let_go(now)
         except Exception:

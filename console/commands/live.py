@@ -50,13 +50,7 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
     with contextlib.closing(listener):
         try:
             return _run(
-                _app(
-                    start,
-                    loaded,
-                    title=f"maitred {address}:{served}",
-                    address=f"http://{address}:{served}",
-                    on_quit=let_go,
-                )
+                _app(start, loaded, title=f"maitred {where}", address=f"http://{where}", on_quit=let_go)
             )
         finally:
             asyncio.run(let_go(True))
