@@ -27,7 +27,7 @@ ifneq ($(shell test -x $(RUN) && cat $(VENV)/checkout 2>/dev/null),$(CURDIR))
 $(VENV)/checkout: FORCE
 endif
 
-.PHONY: help run test check format format-check lint types contracts bench soak constraints clean FORCE
+.PHONY: help screenshots run test check format format-check lint types contracts bench soak constraints clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ bench: $(VENV)/dev ## measure the speed
 
 soak: $(VENV)/dev ## run the tests that take long
 	@$(RUN) -m pytest -m soak --timeout=0 $(ARGS)
+
+screenshots: $(VENV)/dev ## make the pictures of the README from the real console
+	@$(RUN) -m tests.screenshots
 
 constraints: $(VENV)/checkout ## hold the newest versions that fit, in constraints.txt
 	@$(RUN) -m venv --clear $(VENV)/fresh

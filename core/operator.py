@@ -226,13 +226,10 @@ class Operator:
 
     async def _act_on_pins(self, command: ReleasePin | ResetStrikes) -> tuple[int, str]:
         key = command.session_key
-        match command:
-            case ReleasePin():
-                pin, message = await self._pins.release(key), "pin released"
-            case ResetStrikes():
-                pin, message = await self._pins.reset_strikes(key), "strikes forgotten"
-            case _ as never:
-                assert_never(never)
+        if isinstance(command, ReleasePin):
+            pin, message = await self._pins.release(key), "pin released"
+        else:
+            pin, message = await self._pins.reset_strikes(key), "strikes forgotten"
         if pin is None:
             raise NotFound(f"session {key!r} has no pin")
         return 1, message
