@@ -1,0 +1,170 @@
+"""Reading, merging and checking the settings."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.errors import SettingsError
+from core.settings.check import check
+from core.settings.environment import folders, variables
+from core.settings.schema import Settings
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings in force, with the origin of every key: ``default``, a file's path, ``$VARIABLE`` or ``flag``."""
+
+    settings: Settings
+    origins: dict[str, str]
+    path: Path
+    api_keys: dict[str, str]
+    """Upstream name → API key, taken from the environment; never shown."""
+
+
+def load(
+    path: Path | None = None,
+    *,
+    flags: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read, merge and check the settings.
+
+    `path` must exist when it is given; without it the file in the config folder is read if there is one.
+    `flags` are dotted keys, as in ``{"server.port": 0}``. Raises SettingsError.
+    """
+    env = variables() if env is None else env
+    given = path is not None
+    path = path or folders().config / "maitred.toml"
+    raw = _read_file(path, must_exist=given)
+    origins = {key: str(path) for key in _keys(raw)}
+    for key, kind in _scalars(Settings):
+        variable = "MAITRED_" + key.replace(".", "_").upper()
+        if variable in env:
+            _put(raw, key, _from_text(env[variable], kind, variable))
+            origins[key] = f"${variable}"
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _put(raw, key, value)
+            origins[key] = "flag"
+    settings = _convert(raw, origins, path)
+    check(settings, origins, path)
+    api_keys = {}
+    for upstream in settings.upstreams:
+        if upstream.api_key_env:
+            key = env.get(upstream.api_key_env, "")
+            if not key:
+                raise SettingsError(
+                    f"{path}: upstreams.{upstream.name}.api_key_env: the variable {upstream.api_key_env} is not set; "
+                    "export it, or remove the line"
+                )
+            api_keys[upstream.name] = key
+    return Loaded(settings=settings, origins=origins, path=path, api_keys=api_keys)
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if must_exist:
+            raise SettingsError(
+                f"{path}: there is no such settings file; `maitred info` shows where one is read"
+            ) from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from error
+
+
+def _keys(raw: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in raw.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _scalars(section: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every scalar's dotted key with its type."""
+    hints = typing.get_type_hints(section)
+    for field in msgspec.structs.fields(section):
+        kind = hints[field.name]
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            yield from _scalars(kind, f"{prefix}{field.name}.")
+        elif typing.get_origin(kind) not in (list, dict, types.UnionType):
+            yield prefix + field.name, kind
+
+
+def _from_text(text: str, kind: Any, variable: str) -> Any:
+    """A variable's text as the setting's type; a string stays as it is."""
+    if kind is bool and text.lower() in ("0", "1", "true", "false", "yes", "no", "on", "off"):
+        return text.lower() in ("1", "true", "yes", "on")
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"${variable}: found {text!r}; {_lower(str(error))}") from error
+
+
+def _put(raw: dict[str, Any], key: str, value: Any) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+    raw[name] = value
+
+
+def _convert(raw: dict[str, Any], origins: dict[str, str], path: Path) -> Settings:
+    try:
+        return msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        key = where.rstrip("`").lstrip(".")
+        found = _at(raw, key)
+        shown = f", found {found!r}"
+        if found is None or isinstance(found, dict | list) or key.endswith("sha256"):
+            shown = ""  # in place of a token's hash there may stand the token
+        if "unknown field" in reason:
+            allowed = ", ".join(_fields_at(key))
+            shown = f"; allowed here: {allowed}"
+        place = f"{key}: " if key else ""
+        raise SettingsError(f"{origins.get(key, path)}: {place}{_lower(reason)}{shown}") from error
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _steps(key: str) -> list[str | int]:
+    steps: list[str | int] = []
+    for part in key.split("."):
+        name, *indexes = part.split("[")
+        if name:
+            steps.append(name)
+        steps.extend(int(index.rstrip("]")) for index in indexes if index.rstrip("]").isdigit())
+    return steps
+
+
+def _at(raw: Any, key: str) -> Any:
+    """The value a validation error is about, as the file has it."""
+    for step in _steps(key):
+        try:
+            raw = raw[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return raw
+
+
+def _fields_at(key: str) -> list[str]:
+    """The names allowed in the section that a key leads to."""
+    kind: Any = Settings
+    for step in _steps(key):
+        if isinstance(step, int):
+            continue
+        kind = typing.get_type_hints(kind)[step]
+        kind = next((arg for arg in typing.get_args(kind) if isinstance(arg, type)), kind)
+    return [field.name for field in msgspec.structs.fields(kind)]
