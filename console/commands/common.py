@@ -25,13 +25,19 @@ def load_settings(config_file: str | None, host: str | None = None, port: int | 
 
 def ready_folders() -> Folders:
     """The folders, made; and the log file opened in one of them. The screen is never written to by a log."""
+    from core.errors import FolderUnusable
     from core.settings import folders
 
     ready = folders()
     ready.make()
     path = ready.log / "maitred.log"
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-    path.chmod(0o600)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise FolderUnusable(
+            f"{path}: cannot be used ({error.strerror}); make it a file that is writable for you"
+        ) from error
     logging.basicConfig(
         filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
@@ -61,8 +67,19 @@ def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
             raise InvalidArgument(f"the variable {token_variable} holds no token; export it first")
     else:
         path = here.state / "token"
-        token = path.read_text(encoding="ascii").strip() if path.is_file() else None
+        token = _written(path) if path.is_file() else None
     return RemoteCore(url, token)
+
+
+def _written(path: Path) -> str:
+    from core.errors import FolderUnusable
+
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FolderUnusable(
+            f"{path}: the token cannot be read ({error}); name one with --token-env"
+        ) from error
 
 
 def _checked(url: str) -> str:

@@ -128,6 +128,8 @@ def local_token(folder: Path) -> str:
         fresh.replace(path)
     except OSError as error:
         raise FolderUnusable(
-            f"{path}: cannot be used ({error.strerror}); make it readable and writable for you"
+            f"{path}: cannot be used ({error.strerror}); make it a file that is readable and writable for you"
         ) from error
+    except UnicodeDecodeError as error:
+        raise FolderUnusable(f"{path}: holds no token; remove it, and a new one is made") from error
     return token

@@ -6,10 +6,11 @@ Each step runs in one transaction with the note of its version, so that a crash 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
-from core.errors import DatabaseTooNew
+from core.errors import DatabaseTooNew, FolderUnusable
 from core.store.tables import metadata
 
 
@@ -33,19 +34,23 @@ STEPS: tuple[Callable[[Connection], None], ...] = (_first,)
 CURRENT = len(STEPS)
 
 
-def version_of(connection: Connection) -> int:
-    """The version of a database, 0 for an empty one."""
+def version_of(connection: Connection) -> Any:
+    """The version that a database says it has, whatever that is; 0 for an empty one."""
     if not inspect(connection).has_table("schema_version"):
         return 0
-    return int(connection.execute(text("SELECT version FROM schema_version")).scalar_one())
+    return connection.execute(text("SELECT version FROM schema_version")).scalar_one()
 
 
 def migrate(connection: Connection, place: str) -> None:
-    """Bring the database to `CURRENT`, inside the caller's transaction; raises DatabaseTooNew.
+    """Bring the database to `CURRENT`, inside the caller's transaction.
 
-    `place` is where the database is, for the message.
+    `place` is where the database is, for the message. Raises DatabaseTooNew, or FolderUnusable for what is not ours.
     """
     version = version_of(connection)
+    if not isinstance(version, int) or version < 0:
+        raise FolderUnusable(
+            f"{place}: is no database of maitred (its schema is {version!r:.40}); restore it, or move it away"
+        )
     if version > CURRENT:
         raise DatabaseTooNew(
             f"{place}: was written by a newer maitred (schema {version}, this one knows {CURRENT}); "
