@@ -111,13 +111,33 @@ class EmbeddedCore:
         return await self._cross(self._living().session(session_key))
 
     async def run_events(self, run_id: str, after: int = 0, *, wait: float = 25.0) -> RunBatch:
-        return await self._cross(self._living().run_events(run_id, after, wait=wait))
+        core = self._living()
+
+        async def read() -> RunBatch:
+            run = core.runs.get(run_id)
+            if run is not None:
+                await core.readings.note(self._actor, "run", run.session_key)
+            return await core.run_events(run_id, after, wait=wait)
+
+        return await self._cross(read())
 
     async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
-        return await self._cross(self._living().history(session_key, before=before, limit=limit))
+        core = self._living()
+
+        async def read() -> HistoryPage:
+            await core.readings.note(self._actor, "history", session_key)
+            return await core.history(session_key, before=before, limit=limit)
+
+        return await self._cross(read())
 
     async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
-        return await self._cross(self._living().search(query, limit=limit, session_key=session_key))
+        core = self._living()
+
+        async def read() -> list[SearchHit]:
+            await core.readings.note(self._actor, "search", session_key)
+            return await core.search(query, limit=limit, session_key=session_key)
+
+        return await self._cross(read())
 
     async def audit(
         self, *, before: int | None = None, limit: int = 100, target: str | None = None

@@ -16,7 +16,7 @@ import msgspec
 from core.admission import WaitingRoom
 from core.agents import Directory
 from core.clock import Clock, SystemClock, timestamp
-from core.errors import RunNotFound, SessionNotFound, ShuttingDown
+from core.errors import SessionNotFound, ShuttingDown
 from core.journal import Journal
 from core.operator import Operator
 from core.protocol import (
@@ -37,6 +37,7 @@ from core.protocol import (
     ViewRows,
     ViewTail,
 )
+from core.readings import Readings
 from core.router import SessionRouter
 from core.runs import Lagged, RunRegistry, StoredRuns
 from core.settings import Settings
@@ -115,6 +116,7 @@ class SessionCore:
             journal=self.journal,
             clock=self.clock,
         )
+        self.readings = Readings(self.database, self.clock)
         self._background: list[asyncio.Task[None]] = []
         self._leaving = False
         self._closed = False
@@ -296,32 +298,6 @@ class SessionCore:
         """Raises ShuttingDown when new turns are not taken."""
         if self._leaving:
             raise ShuttingDown("maitred is leaving; it takes no new turns")
-
-    def check_owner(self, owner: str | None, user: str | None, session_key: str) -> None:
-        """Raises SessionNotFound when a user asks for what is somebody else's; others may see everything."""
-        if user is not None and owner != user:
-            raise SessionNotFound(f"nothing is known of a session {session_key!r}")
-
-    async def owner(self, session_key: str) -> str | None:
-        """Whose session it is, if anybody's."""
-        stored = await self.database.read(lambda connection: sessions.look(connection, session_key))
-        return stored.owner if stored is not None else None
-
-    def run_owner(self, run_id: str) -> tuple[str, str | None]:
-        """The session and user of a run; raises RunNotFound."""
-        run = self.runs.get(run_id)
-        if run is None:
-            raise RunNotFound(f"there is no run {run_id!r}, or it is no longer kept")
-        return run.session_key, run.user_id
-
-    async def note_reading(self, actor: str, what: str, session_key: str | None) -> None:
-        """An operator read content (`what`: history, search or run): that is audited."""
-        now = self.clock.now()
-        await self.database.write(
-            lambda connection: audit.reading(
-                connection, at=now, actor=actor, what=what, session_key=session_key
-            )
-        )
 
     def _rows(self) -> Iterable[AnyRow]:
         yield from self.waiting_room.queue_rows()

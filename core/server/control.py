@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.responses import StreamingResponse
 
-from core.errors import MaitredError
+from core.errors import MaitredError, SessionNotFound
 from core.protocol import (
     AuditPage,
     EventBatch,
@@ -19,9 +19,11 @@ from core.protocol import (
     SearchHit,
     SessionDetail,
 )
+from core.readings import What
 from core.server.responses import error_response, json_response
 from core.server.routes import Call
 from core.session_core import SessionCore
+from core.store import sessions
 
 _LONGEST_WAIT = 60.0
 _MOST_EVENTS = 10_000
@@ -67,29 +69,29 @@ class ControlPlane:
     async def history(self, call: Call) -> HistoryPage:
         """A page of messages."""
         key = call.param("key")
-        self._core.check_owner(await self._core.owner(key), call.principal.user, key)
-        page = await self._core.history(
+        user = call.principal.user
+        if user is not None:
+            stored = await self._core.database.read(lambda connection: sessions.look(connection, key))
+            _check_owner(stored.owner if stored is not None else None, user, key)
+        await self._note(call, "history", key)
+        return await self._core.history(
             key, before=call.number("before", int, 0) or None, limit=call.number("limit", int, 100)
         )
-        await self._read(call, "history", key)
-        return page
 
     async def run_events(self, call: Call) -> RunBatch:
         """A run's frames, waiting for more."""
         run_id = call.param("run_id")
-        key, user = self._core.run_owner(run_id)
-        self._core.check_owner(user, call.principal.user, key)
-        batch = await self._core.run_events(run_id, call.number("after", int, 0), wait=_wait(call))
-        await self._read(call, "run", key)
-        return batch
+        run = self._core.runs.get(run_id)
+        if run is not None:
+            _check_owner(run.user_id, call.principal.user, run.session_key)
+            await self._note(call, "run", run.session_key)
+        return await self._core.run_events(run_id, call.number("after", int, 0), wait=_wait(call))
 
     async def search(self, call: Call) -> list[SearchHit]:
         """Messages that hold every word."""
-        hits = await self._core.search(
-            call.text("q"), limit=call.number("limit", int, 20), session_key=call.text("sessionKey") or None
-        )
-        await self._read(call, "search", call.text("sessionKey") or None)
-        return hits
+        key = call.text("sessionKey") or None
+        await self._note(call, "search", key)
+        return await self._core.search(call.text("q"), limit=call.number("limit", int, 20), session_key=key)
 
     async def audit(self, call: Call) -> AuditPage:
         """The operators' acts, newest first."""
@@ -111,9 +113,15 @@ class ControlPlane:
             return error_response(error)
         return json_response({"status": "ready"})
 
-    async def _read(self, call: Call, what: str, session_key: str | None) -> None:
+    async def _note(self, call: Call, what: What, session_key: str | None) -> None:
         if call.principal.role == "operator":
-            await self._core.note_reading(_actor(call), what, session_key)
+            await self._core.readings.note(_actor(call), what, session_key)
+
+
+def _check_owner(owner: str | None, user: str | None, session_key: str) -> None:
+    """Raises SessionNotFound when a user asks for what is somebody else's; who is no user may see it."""
+    if user is not None and owner != user:
+        raise SessionNotFound(f"nothing is known of a session {session_key!r}")
 
 
 def _actor(call: Call) -> str:

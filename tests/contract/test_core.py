@@ -334,3 +334,15 @@ async def test_progress_tells_of_runs_that_move(face: Face) -> None:
     started = next(event for event in events if isinstance(event, RunChanged))
     assert (started.what, started.run.run_id) == ("started", moved.runs[0].run_id)
     await asking
+
+
+async def test_an_operator_s_reading_is_audited_once(face: Face, request: pytest.FixtureRequest) -> None:
+    run_id = await face.chat()
+    for _ in range(3):
+        await face.core.history(KEY)
+        await face.core.run_events(run_id, wait=0)
+    entries = (await face.core.audit(target=KEY)).entries
+    read = [(entry.actor, entry.detail["what"]) for entry in entries if entry.action == "read"]
+    # a core in its own loop is its embedder's own: there is no operator between
+    inside = "session_core" in request.node.name
+    assert read == ([] if inside else [("local", "run"), ("local", "history")])
