@@ -12,6 +12,7 @@ import logging
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
@@ -78,6 +79,7 @@ class ConsoleApp(App[None]):
         self._frame_seconds = 1 / frames_per_second
         self._frame: Timer | None = None
         self._first = first
+        self._dark = ExitStack()
         self._leaving = False
         self._asking = False
         state = ConsoleState()
@@ -125,8 +127,9 @@ class ConsoleApp(App[None]):
         if self.is_headless or threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.terminate)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def _start_feed(self) -> None:
         self.draw()
@@ -172,9 +175,15 @@ class ConsoleApp(App[None]):
         # a signal comes from outside: what follows belongs into the app's own context
         self.call_later(lambda: self._leave(self._leaving, ask=False))
 
+    def _hang_up(self) -> None:
+        """The terminal is gone: drain as on a signal, and draw no more, for the queue to it would fill and block."""
+        self._dark.enter_context(self.batch_update())
+        self.terminate()
+
     def _leave(self, now: bool, *, ask: bool = True) -> None:
         if self._leaving and now:
-            self.exit()
+            # beside the drain that is under way, which this cuts short
+            self.run_worker(self._let_go_and_exit(True), group="cut", exclusive=True)
             return
         self.run_worker(self._quit(now, ask=ask), group="quit", exclusive=True)
 
@@ -187,6 +196,9 @@ class ConsoleApp(App[None]):
             "leaving" if now else "leaving: waiting for the turns to end; ctrl+q cuts them off", "warn"
         )
         self.draw()
+        await self._let_go_and_exit(now)
+
+    async def _let_go_and_exit(self, now: bool) -> None:
         try:
             await self._let_go(now)
         except Exception:

@@ -353,17 +353,21 @@ async def test_ctrl_q_leaves_at_once_from_anywhere() -> None:
         left.clear()
 
 
-async def test_a_signal_drains_without_asking_and_a_second_one_does_not_wait() -> None:
-    draining = asyncio.Event()
+async def test_a_signal_drains_without_asking_and_a_second_one_cuts_the_drain_short() -> None:
+    draining, cut = asyncio.Event(), asyncio.Event()
 
-    async def never(now: bool) -> None:
+    async def let_go(now: bool) -> None:
+        if now:
+            cut.set()
         draining.set()
-        await asyncio.Event().wait()
+        await cut.wait()
 
-    async with opened(a_house(), on_quit=never) as console:
+    async with opened(a_house(), on_quit=let_go) as console:
         # as a signal handler does it: outside of the app's context
         asyncio.get_running_loop().call_soon(console.app.terminate, context=contextvars.Context())
         await asyncio.wait_for(draining.wait(), 5)
+        await console.sees("leaving: waiting for the turns")
         assert console.app.is_running
         console.app.terminate()
         await console.until(lambda: not console.app.is_running)
+        assert cut.is_set()

@@ -18,11 +18,17 @@ import pytest
 
 _COLUMNS, _LINES = 80, 24
 _PLAY = """
+import asyncio
 from console.app import ConsoleApp
 from tests.console.fake_core import FakeCore
 from tests.console.rows import a_run, a_session
 core = FakeCore(a_run("run-1", session_key="api:ann\\x1b]2;evil\\x07"), a_session("api:bob/2"))
-app = ConsoleApp(core, embedded=False)
+async def let_go(now):
+    for number in range(100 if DRAW_ON else 0):
+        app.desk.say(f"draining {number}")
+        app.draw()
+        await asyncio.sleep(0.01)
+app = ConsoleApp(core, embedded=False, on_quit=let_go)
 app.run()
 raise SystemExit(app.return_code or 0)
 """
@@ -31,14 +37,14 @@ raise SystemExit(app.return_code or 0)
 class Terminal:
     """A process on a terminal of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, draw_on: bool = False) -> None:
         self.screen = pyte.Screen(_COLUMNS, _LINES)
         self.sent = b""
         self._stream = pyte.ByteStream(self.screen)
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.environ.update(TERM="xterm-256color", COLORTERM="")
-            os.execv(sys.executable, [sys.executable, "-c", _PLAY])
+            os.execv(sys.executable, [sys.executable, "-c", f"DRAW_ON = {draw_on}\n{_PLAY}"])
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
 
     def press(self, keys: str) -> None:
@@ -69,11 +75,24 @@ class Terminal:
         self.pid = 0
         return os.waitstatus_to_exitcode(status)
 
+    def hang_up(self) -> None:
+        """The terminal goes away under the process."""
+        os.close(self._fd)
+        self._fd = -1
+
+    def is_gone(self) -> bool:
+        """Whether the process has ended by itself."""
+        pid, _ = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self.pid = 0
+        return bool(pid)
+
     def close(self) -> None:
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 @pytest.fixture
@@ -113,3 +132,16 @@ def test_the_terminal_is_given_back(terminal: Terminal, leave: Callable[[Termina
     assert b"\x1b[?1049h" in terminal.sent
     tail = terminal.sent[terminal.sent.rindex(b"\x1b[?1049l") :]
     assert b"\x1b[?1049h" not in tail
+
+
+def test_a_terminal_that_goes_away_holds_nothing_up() -> None:
+    terminal = Terminal(draw_on=True)
+    try:
+        terminal.until(lambda: terminal.shows("● live"))
+        terminal.hang_up()
+        deadline = time.monotonic() + 20
+        while not terminal.is_gone():
+            assert time.monotonic() < deadline, "it hangs on a terminal that nobody reads"
+            time.sleep(0.05)
+    finally:
+        terminal.close()
