@@ -15,6 +15,8 @@ from core.clock import Clock, timestamp
 from core.errors import ShuttingDown
 from core.protocol import AnyEvent, EventBatch
 
+_MOST_DIGITS = 18
+
 
 class Journal:
     """A bounded, sequenced log of events; readers poll it with a cursor and wait for more."""
@@ -103,9 +105,9 @@ class Journal:
         if not cursor:
             return self._last - len(self._events)
         epoch, _, seq = cursor.rpartition(".")
-        if epoch != self._epoch or not seq.isdecimal() or int(seq) > self._last:
+        if epoch != self._epoch or not (seq.isascii() and seq.isdecimal()) or len(seq) > _MOST_DIGITS:
             return None
-        return int(seq)
+        return int(seq) if int(seq) <= self._last else None
 
     async def _wait(self, seconds: float) -> None:
         """Until an event comes. The waiting is a socket's patience, so it is real time, never scaled."""

@@ -7,12 +7,21 @@ the part that acted.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from typing import assert_never
 
 from core.admission import WaitingRoom
 from core.clock import Clock
-from core.errors import InvalidArgument, MaitredError, NotFound, SessionBusy, SessionNotFound, TargetGone
+from core.errors import (
+    InternalError,
+    InvalidArgument,
+    MaitredError,
+    NotFound,
+    SessionBusy,
+    SessionNotFound,
+    TargetGone,
+)
 from core.journal import Journal
 from core.protocol import (
     AbortRun,
@@ -45,6 +54,9 @@ from core.store.pins import Pins
 from core.turn import ChatSession
 
 _REMEMBERED = 10_000
+_LONGEST_ID = 200
+
+_log = logging.getLogger(__name__)
 
 
 class Operator:
@@ -72,10 +84,7 @@ class Operator:
 
     async def execute(self, command: AnyCommand, actor: str) -> Outcome:
         """Carry out a command once, whoever repeats it and however often."""
-        if not command.command_id:
-            raise InvalidArgument(
-                "$.commandId: expected an id of your own, such as a UUID", path="$.commandId"
-            )
+        _check_id(command.command_id)
         known = self._outcomes.get(command.command_id)
         if known is None:
             known = asyncio.ensure_future(self._once(command, actor))
@@ -141,6 +150,13 @@ class Operator:
             outcome: Outcome = Done(command_id=command.command_id, count=count, message=message)
         except MaitredError as error:
             outcome = Refused(command_id=command.command_id, code=error.code, message=error.message)
+        except Exception:
+            _log.exception("command %s (%s) failed", command.command_id, action_of(command))
+            outcome = Refused(
+                command_id=command.command_id,
+                code=InternalError.code,
+                message="maitred made a mistake in this command; the log has the details",
+            )
         now = self._clock.now()
         await self._database.write(
             lambda connection: audit.record_command(connection, command, outcome, actor=actor, at=now)
@@ -262,3 +278,12 @@ class Operator:
         row = self._router.row(key)
         if row is None or generation not in (None, row.generation):
             raise TargetGone(f"session {key!r} is gone or was rebuilt since; look again")
+
+
+def _check_id(command_id: str) -> None:
+    """Raises InvalidArgument for an id that the audit could not keep; after the act it would be too late."""
+    if not 0 < len(command_id) <= _LONGEST_ID or not command_id.isprintable():
+        raise InvalidArgument(
+            f"$.commandId: expected an id of your own, such as a UUID, of at most {_LONGEST_ID} characters",
+            path="$.commandId",
+        )

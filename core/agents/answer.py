@@ -8,6 +8,9 @@ import msgspec
 
 from core.store.prices import Usage
 
+_MOST_TOKENS = 1_000_000_000
+"""More than any answer has: a report beyond it is a slip, and would cost more than a database can hold."""
+
 
 class Details(msgspec.Struct):
     """The parts of a token count."""
@@ -29,7 +32,8 @@ class UsageReport(msgspec.Struct):
         read, written = self.prompt_tokens or 0, self.completion_tokens or 0
         cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
         reasoning = (self.completion_tokens_details and self.completion_tokens_details.reasoning_tokens) or 0
-        if min(read, written, cached, reasoning) < 0 or not (read or written):
+        counts = (read, written, cached, reasoning)
+        if min(counts) < 0 or max(counts) > _MOST_TOKENS or not (read or written):
             return None
         return Usage(
             input_tokens=read,

@@ -35,7 +35,11 @@ class Directory:
         return [(model, name) for model, (name, _) in self._by_model.items()]
 
     def find(self, model: str) -> tuple[str, Agent]:
-        """The name and agent that serve a model; raises ModelNotFound with what there is."""
+        """The name and agent that serve a model ("": none was chosen); raises ModelNotFound with what there is."""
+        if not model:
+            raise ModelNotFound(
+                "no model is known for auto; name one under [[admission.models]], or list those of an upstream"
+            )
         found = self._by_model.get(model) or self._for_the_rest
         if found is None:
             known = ", ".join(self._by_model) or "none; name one under [[upstreams]] in the settings"

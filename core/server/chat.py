@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 from urllib.parse import quote
 
@@ -11,14 +12,14 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from core.errors import Conflict, InvalidArgument, MaitredError
+from core.errors import Conflict, InvalidArgument, MaitredError, SessionNotFound, ShuttingDown
 from core.runs import Lagged, RunEvent, Subscription
 from core.server.auth import Principal
 from core.server.responses import openai_error_body, openai_error_response
 from core.server.routes import Call
 from core.session_core import SessionCore
 from core.store.fingerprint import derive_key
-from core.store.message import text_of
+from core.store.message import clean, text_of
 from core.turn import Turn, TurnRequest
 
 _LONGEST_NAME = 512
@@ -72,14 +73,17 @@ class ChatDoor:
         headers = call.request.headers
         settings = self._core.settings
         user = _user(call.principal, headers, body)
-        named_key = headers.get("x-session-key", "").strip() if call.principal.role == "service" else ""
+        named_key = _text(headers, "x-session-key") if call.principal.role == "service" else ""
+        if named_key.startswith("api:") and not named_key.startswith(_own_keys(user)):
+            # what a user's own requests are named is the user's from the beginning, whoever comes first
+            raise SessionNotFound(f"there is no session {named_key!r:.200} for this user")
         streams = bool(body.stream)
         return TurnRequest(
             user_id=user,
-            session_key=named_key or session_key(user, headers.get(settings.pins.header, ""), body.messages),
+            session_key=named_key or session_key(user, _text(headers, settings.pins.header), body.messages),
             own_key=not named_key,
-            instance_id=headers.get("x-instance-id") or None,
-            project=headers.get("x-project", "").strip() or None,
+            instance_id=_text(headers, "x-instance-id") or None,
+            project=_text(headers, "x-project") or None,
             model=None if body.model == _AUTO else body.model,
             body=_decode_fields(await call.request.body()),
             messages=body.messages,
@@ -90,7 +94,6 @@ class ChatDoor:
 
 def session_key(user: str, named: str, messages: list[dict[str, Any]]) -> str:
     """The key of a conversation: named by the client, else derived from how it opens (behaviours/pins.md, 9)."""
-    named = named.strip()
     if len(named) > _LONGEST_NAME:
         raise InvalidArgument(
             f"the session id is longer than {_LONGEST_NAME} characters; choose a shorter one"
@@ -101,13 +104,27 @@ def session_key(user: str, named: str, messages: list[dict[str, Any]]) -> str:
             text_of(each.get("content")) for each in messages if each.get("role") in ("system", "developer")
         )
         named = derive_key(opening, f"{user}\0{system}")
-    return f"api:{quote(user, safe='')}/{named}"
+    return _own_keys(user) + named
+
+
+def _own_keys(user: str) -> str:
+    """What every key made from this user begins with, and no other user's."""
+    return f"api:{user.replace('%', '%25').replace('/', '%2F')}/"
+
+
+def _text(headers: Headers, name: str) -> str:
+    """A header's text; it travels as bytes, and those are UTF-8 where they can be."""
+    value = headers.get(name, "")
+    if not value.isascii():
+        with contextlib.suppress(UnicodeDecodeError):
+            value = value.encode("latin-1").decode()
+    return value.strip()
 
 
 def _user(principal: Principal, headers: Headers, body: ChatBody) -> str:
     if principal.role == "user" and principal.user:
         return principal.user
-    user = headers.get("x-user-id", "").strip() or (body.user or "").strip() or "local"
+    user = _text(headers, "x-user-id") or (body.user or "").strip() or "local"
     if len(user) > _LONGEST_NAME:
         raise InvalidArgument(f"the user id is longer than {_LONGEST_NAME} characters; choose a shorter one")
     return user
@@ -115,12 +132,15 @@ def _user(principal: Principal, headers: Headers, body: ChatBody) -> str:
 
 def _check(body: ChatBody) -> None:
     """What types cannot say. Messages of unknown shape pass, as long as each has a role."""
-    if not body.model:
-        raise InvalidArgument("$.model: expected the name of a model, or auto", path="$.model")
+    if not 0 < len(body.model) <= _LONGEST_NAME:
+        raise InvalidArgument(
+            f"$.model: expected auto, or the name of a model of at most {_LONGEST_NAME} characters",
+            path="$.model",
+        )
     if not body.messages:
         raise InvalidArgument("$.messages: expected at least one message", path="$.messages")
     for place, message in enumerate(body.messages):
-        if not isinstance(message.get("role"), str):
+        if not isinstance(message.get("role"), str) or not message["role"]:
             path = f"$.messages[{place}].role"
             raise InvalidArgument(
                 f"{path}: expected a role such as user, found {message.get('role')!r}", path=path
@@ -128,6 +148,9 @@ def _check(body: ChatBody) -> None:
         if not isinstance(message.get("content"), str | list | None):
             path = f"$.messages[{place}].content"
             raise InvalidArgument(f"{path}: expected text or a list of parts", path=path)
+        for name, value in message.items():
+            if isinstance(value, list | dict):
+                _ = clean(value, f"$.messages[{place}].{name}")  # what no history can hold goes no further
 
 
 class TurnResponse(Response):
@@ -241,6 +264,8 @@ def _turn_headers(turn: Turn) -> dict[str, str]:
 def _error_of(turn: Turn) -> MaitredError | None:
     if turn.error is not None:
         return turn.error
+    if turn.interrupted:
+        return ShuttingDown("the run was cut off: maitred is leaving; ask again shortly")
     if turn.stopped is not None:
         return Conflict(f"the run was aborted: {turn.stopped}")
     return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from starlette.responses import StreamingResponse
 
-from core.errors import MaitredError, SessionNotFound
+from core.errors import InvalidArgument, MaitredError, RunNotFound, SessionNotFound
 from core.protocol import (
     AuditPage,
     EventBatch,
@@ -82,9 +83,9 @@ class ControlPlane:
         """A run's frames, waiting for more."""
         run_id = call.param("run_id")
         run = self._core.runs.get(run_id)
-        if run is not None:
-            _check_owner(run.user_id, call.principal.user, run.session_key)
-            await self._note(call, "run", run.session_key)
+        if run is None or call.principal.user not in (None, run.user_id):
+            raise RunNotFound(f"run {run_id!r:.200} is unknown, or ended longer ago than it is kept")
+        await self._note(call, "run", run.session_key)
         return await self._core.run_events(run_id, call.number("after", int, 0), wait=_wait(call))
 
     async def search(self, call: Call) -> list[SearchHit]:
@@ -129,4 +130,7 @@ def _actor(call: Call) -> str:
 
 
 def _wait(call: Call) -> float:
-    return min(max(call.number("wait", float, 25.0), 0.0), _LONGEST_WAIT)
+    wait = call.number("wait", float, 25.0)
+    if not math.isfinite(wait):
+        raise InvalidArgument(f"wait: expected seconds, found {wait}", path="wait")
+    return min(max(wait, 0.0), _LONGEST_WAIT)

@@ -21,6 +21,9 @@ from core.errors import (
     UpstreamRefused,
 )
 
+_PASSING_MS = 1000
+"""How long to wait before another try at what passes, when nobody knows for how long it lasts."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -62,7 +65,9 @@ def openai_error_response(error: MaitredError, headers: dict[str, str] | None = 
     """An error of a chat completion; what an upstream refused passes as it came."""
     headers = dict(headers or {})
     if isinstance(error, UpstreamRefused):
-        return Response(error.body, error.status, headers | error.headers, "application/json")
+        return Response(
+            error.body, _upstream_status(error.status), headers | error.headers, "application/json"
+        )
     return Response(
         openai_error_body(error), status_of(error), headers | retry_headers(error), "application/json"
     )
@@ -73,16 +78,21 @@ def status_of(error: MaitredError) -> int:
     return error.gate_status if isinstance(error, GateRefused) else error.http_status
 
 
+def _upstream_status(status: int) -> int:
+    """What an upstream refused with, if it is an error that HTTP knows."""
+    return status if 400 <= status < 600 else UpstreamRefused.http_status
+
+
 def retry_headers(error: MaitredError) -> dict[str, str]:
     """When waiting helps, how long; when it does not, that nobody should try again by itself."""
-    if error.retry_after_ms is not None:
-        return {
-            "retry-after-ms": str(error.retry_after_ms),
-            "retry-after": str(-(-error.retry_after_ms // 1000)),
-        }
+    wait = error.retry_after_ms
+    if wait is None and isinstance(error, ShuttingDown | SessionUnavailable):
+        wait = _PASSING_MS
+    if wait is not None:
+        return {"retry-after-ms": str(wait), "retry-after": str(-(-wait // 1000))}
     if isinstance(error, Unauthorized):
         return {"www-authenticate": "Bearer", "x-should-retry": "false"}
-    if isinstance(error, UpstreamFailed | ShuttingDown | SessionUnavailable):
+    if isinstance(error, UpstreamFailed):
         return {}
     return {"x-should-retry": "false"}
 

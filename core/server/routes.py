@@ -125,8 +125,10 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
         raise InvalidArgument(f"{path.rstrip('`') or '$'}: {reason}", path=path.rstrip("`") or "$") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"$: the body is not JSON: {error}", path="$") from None
+    except RecursionError:
+        raise InvalidArgument("$: the body is nested too deep; make it flatter", path="$") from None
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,6 +7,7 @@ A browser that was led here by a foreign page sends that page's Origin, or reach
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -15,9 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Forbidden, InvalidArgument, MaitredError, PayloadTooLarge, UnsupportedMedia
 from core.server.auth import is_loopback
-from core.server.responses import error_response
+from core.server.responses import error_response, openai_error_response
 
 _LARGEST_BODY = 32 * 1024 * 1024
+_OPENAI = ("/v1/chat/", "/v1/models")
+_ONCE = (b"host", b"origin", b"content-type")
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -50,13 +54,18 @@ class SecurityFloor:
         try:
             self._check(scope, headers)
         except MaitredError as error:
-            await error_response(error)(scope, receive, send)
+            tell = openai_error_response if scope["path"].startswith(_OPENAI) else error_response
+            await tell(error)(scope, receive, send)
             return
         # routes match the path as it was sent, because a key may hold a percent-encoded slash
         scope["path"] = scope["raw_path"].decode("ascii", "replace")
         await self._app(scope, _Bounded(receive), send)
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        names = [name for name, _ in scope["headers"] if name in _ONCE]
+        if len(names) != len(set(names)):
+            # two readers of one request must not see two requests in it
+            raise InvalidArgument("Host, Origin and Content-Type may be sent once only")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = _host_name(host)
         if name not in self._hosts and not (self._any_address and _is_address(name)):
@@ -95,6 +104,8 @@ class _Bounded:
 
 def _host_name(host: str) -> str:
     """The name in a Host header, without port and brackets; empty when it is malformed."""
+    if not _HOST.fullmatch(host):
+        return ""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
