@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from core.settings import Folders, Loaded
 
 
-def load_settings(config_file: str | None, host: str | None = None, port: int | None = None) -> Loaded:
-    """The settings in force, with the flags of the command line on top."""
+def load_settings(
+    config_file: str | None, host: str | None = None, port: int | None = None, *, with_keys: bool = True
+) -> Loaded:
+    """The settings in force, with the flags of the command line on top; see `core.settings.load`."""
     from core.settings import load
 
     path = Path(config_file) if config_file is not None else None
-    return load(path, flags={"server.host": host, "server.port": port})
+    return load(path, flags={"server.host": host, "server.port": port}, with_keys=with_keys)
 
 
 def ready_folders() -> Folders:
@@ -57,7 +59,7 @@ def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
     if url is None:
         from core.store.lock import url_of_holder
 
-        server = load().settings.server
+        server = load(with_keys=False).settings.server
         host = f"[{server.host}]" if ":" in server.host else server.host
         url = url_of_holder(here.data) or f"http://{host}:{server.port}"
     url = _checked(url)

@@ -69,7 +69,7 @@ def _import_embedded() -> type[EmbeddedCore]:
 @click.option("--token-env", help="The variable that holds the token; else the local one is used.")
 def attach(url: str | None, read_only: bool, token_env: str | None) -> None:
     """Open the console over a core that runs elsewhere; it stays when the console leaves."""
-    loaded = load_settings(None)
+    loaded = load_settings(None, with_keys=False)
     core = remote_core(url, token_env)
     app = _app(core, loaded, title=f"maitred {core.url}", embedded=False, read_only=read_only)
     raise SystemExit(_run(app))

@@ -20,7 +20,7 @@ def info(config_file: str | None) -> None:
 
     from core.settings import folders
 
-    loaded = load_settings(config_file)
+    loaded = load_settings(config_file, with_keys=False)
     here = folders()
     lines = [f"maitred {version('maitred')}"]
     paths = {

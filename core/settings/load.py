@@ -32,11 +32,13 @@ def load(
     *,
     flags: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
+    with_keys: bool = True,
 ) -> Loaded:
     """Read, merge and check the settings.
 
     `path` must exist when it is given; without it the file in the config folder is read if there is one.
-    `flags` are dotted keys, as in ``{"server.port": 0}``. Raises SettingsError.
+    `flags` are dotted keys, as in ``{"server.port": 0}``. Who asks no upstream needs none of their keys: they may
+    be missing then (`with_keys` False). Raises SettingsError.
     """
     env = variables() if env is None else env
     given = path is not None
@@ -54,7 +56,12 @@ def load(
             origins[key] = "flag"
     settings = _convert(raw, origins, path)
     check(settings, origins, path)
-    api_keys = {}
+    api_keys = _api_keys(settings, env, path) if with_keys else {}
+    return Loaded(settings=settings, origins=origins, path=path, api_keys=api_keys)
+
+
+def _api_keys(settings: Settings, env: Mapping[str, str], path: Path) -> dict[str, str]:
+    keys = {}
     for upstream in settings.upstreams:
         if upstream.api_key_env:
             key = env.get(upstream.api_key_env, "")
@@ -63,8 +70,8 @@ def load(
                     f"{path}: upstreams.{upstream.name}.api_key_env: the variable {upstream.api_key_env} is not set; "
                     "export it, or remove the line"
                 )
-            api_keys[upstream.name] = key
-    return Loaded(settings=settings, origins=origins, path=path, api_keys=api_keys)
+            keys[upstream.name] = key
+    return keys
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -387,6 +387,14 @@ def test_info_says_where_everything_is_and_comes_from_and_no_secret(house: House
     assert not house.data.exists(), "looking makes nothing"
 
 
+def test_who_only_asks_a_core_needs_no_key_of_its_upstreams(house: House) -> None:
+    house.settings(upstream='api_key_env = "THE_KEY"')
+    with house.serve(env={"THE_KEY": "sk-any"}):
+        for arguments in (["view"], ["do", "resume", "all"], ["info"]):
+            assert house.run(*arguments).code == 0
+        house.run("config", "check").refused("THE_KEY")
+
+
 def test_config_check(house: House, tmp_path: Path) -> None:
     good = house.run("config", "check")
     assert (good.code, good.stdout) == (0, "")
