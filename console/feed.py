@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal, assert_never
 
-from console.state import ConsoleState, add_rows, begin_view, end_view, reduce
+from console.state import ConsoleState, add_rows, begin_view, end_view, recall, reduce
 from core.clock import Clock, parse_timestamp
 from core.errors import CoreUnreachable, MaitredError, StartRefused, Unauthorized
 from core.protocol import Core, ViewHead, ViewRows, ViewTail
@@ -25,6 +25,9 @@ Link = Literal["connecting", "loading", "live", "lost"]
 
 WAIT_SECONDS = 2.0
 """How long one call waits for events; so old may the data of an idle core look."""
+
+RECALLED = 300
+"""How many events from before the view the journal begins with."""
 
 LIMIT = 1_000
 _PATIENCE_SECONDS = 10.0
@@ -133,7 +136,10 @@ class Feed:
                 case ViewRows():
                     add_rows(self._state, part.rows)
                 case ViewTail():
+                    first = self._state.head is None
                     end_view(self._state, part.cursor)
+                    if first:
+                        await self._recall(self.core, part.cursor)
                     self.link, self.trouble = "live", ""
                     self._on_change()
                     return
@@ -142,6 +148,16 @@ class Feed:
                 case _:
                     assert_never(part)
             self._on_change()
+
+    async def _recall(self, core: Core, cursor: str) -> None:
+        """What happened shortly before the console came, for its journal."""
+        epoch, _, seq = cursor.rpartition(".")
+        if not seq.isdecimal():
+            return
+        earlier = f"{epoch}.{max(0, int(seq) - RECALLED)}"
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            batch = await core.events(earlier, wait=0, limit=RECALLED)
+        recall(self._state, [event for event in batch.events if event.seq <= int(seq)])
 
     async def _follow(self) -> None:
         """Until there is a gap."""

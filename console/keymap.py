@@ -96,18 +96,16 @@ def _refuse_clashes(chosen: Mapping[str, str]) -> None:
                 )
 
 
+_WHERE = {"everywhere": "everywhere", "panes": "panes", "session": "a session"}
+_ACTS = {"none": "", "reversible": "acts", "loses work": "acts, asks first", "menu": "acts, asks which"}
+
+
 def key_table_markdown(keys: Keymap | None = None) -> str:
-    """The README's table of keys."""
+    """The README's table of keys; the id is what ``[keys]`` in the settings calls the action."""
     keys = keys or keymap()
-    lines = ["| key | does | |", "| --- | --- | --- |"]
-    for action in ACTIONS:
-        note = {
-            "none": "",
-            "reversible": "acts",
-            "loses work": "acts, asks first",
-            "menu": "acts, asks which",
-        }
-        lines.append(
-            f"| `{keys.key_of(action)}` | **{action.label}**: {action.help} | {note[action.danger]} |"
-        )
+    lines = ["| key | id | where | does | |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| `{keys.key_of(action)}` | {action.id} | {_WHERE[action.scope]} | {action.help} | {_ACTS[action.danger]} |"
+        for action in ACTIONS
+    ]
     return "\n".join(lines) + "\n"

@@ -211,6 +211,13 @@ def end_view(state: ConsoleState, cursor: str) -> None:
     state.changed.everything = True
 
 
+def recall(state: ConsoleState, events: Iterable[AnyEvent]) -> None:
+    """Put events from before the view into the journal, and nowhere else: the view has their outcome already."""
+    for event in events:
+        if not isinstance(event, Progress):
+            _note(state, event)
+
+
 def reduce(state: ConsoleState, event: AnyEvent) -> None:
     """Bring the state forward by one event; see the module's docstring for what is pure about it."""
     rows, changed = state.rows, state.changed

@@ -83,6 +83,17 @@ async def test_a_view_and_then_what_happens() -> None:
         assert fed.core.views == 1
 
 
+async def test_what_happened_shortly_before_is_in_the_journal() -> None:
+    core = FakeCore(a_run("a"))
+    core.happen(*(Noticed(level="info", code="x", message=str(n)) for n in range(500)))
+    async with running(Fed(core)) as fed:
+        await fed.until(lambda: fed.feed.link == "live")
+        told = [entry.event.message for entry in fed.state.journal if isinstance(entry.event, Noticed)]
+        assert told == [str(n) for n in range(200, 500)]
+        core.happen(Noticed(level="info", code="x", message="new"))
+        await fed.until(lambda: len(fed.state.journal) == 301)
+
+
 async def test_a_gap_takes_a_new_view() -> None:
     core = FakeCore(a_run("a"), events=4)
     async with running(Fed(core)) as fed:
