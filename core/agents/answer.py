@@ -53,7 +53,7 @@ class FunctionDelta(msgspec.Struct):
 class ToolCallDelta(msgspec.Struct):
     """A piece of a tool call."""
 
-    index: int = 0
+    index: int | None = None
     id: str | None = None
     type: str | None = None
     function: FunctionDelta | None = None
@@ -90,6 +90,7 @@ class Answer:
 
     def __init__(self) -> None:
         self._text: list[str] = []
+        self._refusal: list[str] = []
         self._reasoning = 0
         self._tool_calls: dict[int, dict[str, Any]] = {}
         self.finish_reason: str | None = None
@@ -113,12 +114,17 @@ class Answer:
     def written(self) -> str:
         """All that was produced, for an estimate of its tokens."""
         calls = "".join(call["function"]["name"] + call["function"]["arguments"] for call in self.tool_calls)
-        return self.text + calls + "x" * self._reasoning
+        return self.text + self.refusal + calls + "x" * self._reasoning
+
+    @property
+    def refusal(self) -> str:
+        """What was said in place of an answer."""
+        return "".join(self._refusal)
 
     @property
     def empty(self) -> bool:
         """Whether nothing has been said or called."""
-        return not self._text and not self._tool_calls
+        return not (self._text or self._refusal or self._tool_calls)
 
     def fold(self, chunk: Chunk) -> None:
         """Take one chunk in."""
@@ -136,12 +142,12 @@ class Answer:
         if delta.content:
             self._text.append(delta.content)
         elif delta.refusal:
-            self._text.append(delta.refusal)
+            self._refusal.append(delta.refusal)
         if delta.reasoning_content:
             self._reasoning += len(delta.reasoning_content)
         for place, piece in enumerate(delta.tool_calls or ()):
             # a whole answer lists its calls without an index: there the place in the list is the index
-            index = piece.index or place
+            index = place if piece.index is None else piece.index
             call = self._tool_calls.setdefault(
                 index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
             )

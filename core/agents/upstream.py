@@ -21,7 +21,9 @@ from core.settings import Upstream as UpstreamSettings
 
 _DONE = b"[DONE]"
 _LARGEST_ANSWER = 64 * 1024 * 1024
-_RETRY_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
+_KEPT_HEADERS = ("content-type", "content-encoding", "retry-after", "retry-after-ms", "x-should-retry")
+"""Of a refusal: what its body is, and when to try again."""
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Chunk, strict=False).decode
@@ -53,6 +55,7 @@ class Upstream:
                 )
             async with response:
                 await self._check(response)
+                _check_encoding(response)
                 streamed = response.content_type == "text/event-stream"
                 outputs = self._chunks if streamed and request.stream else self._whole
                 async for output in outputs(request, response, answer):
@@ -98,8 +101,9 @@ class Upstream:
                 "set base_url to where it leads"
             )
         body = await self._read_all(response)
-        kept = {name: response.headers[name] for name in _RETRY_HEADERS if name in response.headers}
-        raise UpstreamRefused(response.status, body, kept)
+        kept = {name: response.headers.get(name, "") for name in _KEPT_HEADERS}
+        told = {name: value for name, value in kept.items() if value and value.isascii()}
+        raise UpstreamRefused(response.status, body, told)
 
     async def _chunks(
         self, request: AgentRequest, response: aiohttp.ClientResponse, answer: Answer
@@ -121,6 +125,8 @@ class Upstream:
                 raise
             if outputs:
                 yield outputs
+        if splitter.feed(b"\n\n") == [_DONE]:
+            return  # the terminator was sent, only the empty line after it was not
         raise UpstreamFailed(
             f"upstream {self.name} ended its stream without [DONE]: the answer is incomplete"
         )
@@ -144,12 +150,11 @@ class Upstream:
             )
         body = await self._read_all(response)
         try:
-            chunk = _decode(body)
-        except msgspec.DecodeError as error:
+            answer.fold(_whole_answer(body))
+        except _NOT_JSON as error:
             raise UpstreamFailed(
                 f"upstream {self.name} sent an answer that is not JSON or not a completion"
             ) from error
-        answer.fold(chunk)
         answer.body = body
         yield [Output(b'{"kind":"text","content":%b}' % _encode(answer.text), 0, 0)]
 
@@ -158,6 +163,28 @@ async def _read(response: aiohttp.ClientResponse, seconds: float) -> bytes:
     """What has come, at least a byte; nothing at the end. Raises TimeoutError after `seconds` of silence."""
     async with asyncio.timeout(seconds):
         return await response.content.readany()
+
+
+def _check_encoding(response: aiohttp.ClientResponse) -> None:
+    """Raises UpstreamFailed for an answer that is packed, which was not asked for."""
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise UpstreamFailed(
+            f"the upstream packed its answer ({encoding:.40}) where none of that was asked for; have it answer plainly"
+        )
+
+
+def _whole_answer(body: bytes) -> Chunk:
+    """What the core needs of a whole answer; raises UpstreamFailed for an error in its place, one of `_NOT_JSON`."""
+    try:
+        chunk = _decode(body)
+    except msgspec.ValidationError:
+        # a JSON object, but with fields of other types than ours: the client may understand it
+        _ = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return Chunk()
+    if chunk.error is not None and not chunk.choices:
+        raise UpstreamFailed(_error_text(chunk.error))
+    return chunk
 
 
 def _body(request: AgentRequest) -> bytes:
@@ -173,12 +200,15 @@ def _body(request: AgentRequest) -> bytes:
 
 def _output(frame: bytes, request: AgentRequest, answer: Answer) -> Output:
     """One chunk as a run's event: what it says, and the chunk itself for the client."""
+    if b"\n" in frame:
+        # it came in several lines, and goes on in one: between the tokens of JSON a line break is a space
+        frame = frame.replace(b"\n", b" ")
     try:
         chunk = _decode(frame)
     except msgspec.ValidationError:
         # JSON, but with fields of other types than ours: the client may understand it
         return _with_chunk(b'{"kind":"chunk","chunk":', frame)
-    except msgspec.DecodeError as error:
+    except _NOT_JSON as error:
         raise UpstreamFailed("the upstream sent a chunk that is not JSON") from error
     if chunk.error is not None:
         raise UpstreamFailed(_error_text(chunk.error))
@@ -211,4 +241,4 @@ def _opening(chunk: Chunk) -> bytes:
 
 def _error_text(error: Any) -> str:
     message = error.get("message") if isinstance(error, dict) else error
-    return f"the upstream reported an error in the middle of its answer: {message!s:.500}"
+    return f"the upstream reported an error in place of its answer: {message!s:.500}"

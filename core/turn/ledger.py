@@ -138,7 +138,7 @@ def _usage(turn: Turn) -> Usage | None:
     """What was reported; else an estimate, unless the upstream never took the request."""
     if turn.answer.usage is not None:
         return turn.answer.usage
-    if turn.error is not None and turn.answer.empty:
+    if turn.error is not None and not turn.answer.written:
         return None
     return estimate(turn.request.messages, turn.answer.written)
 
@@ -151,6 +151,8 @@ def _message(turn: Turn) -> Prepared | None:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
     if answer.tool_calls:
         message["tool_calls"] = answer.tool_calls
+    if answer.refusal:
+        message["refusal"] = answer.refusal
     broken_off = turn.error is not None or turn.stopped is not None
     return prepare(clean_message(message), run_id=turn.run_id, partial=broken_off)
 

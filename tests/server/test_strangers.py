@@ -1,4 +1,4 @@
-"""What strangers send."""
+"""What strangers send: malformed, foreign, ambiguous, absurd; and what they may not see."""
 
 from __future__ import annotations
 
@@ -58,19 +58,23 @@ async def test_a_bad_body_is_named_and_goes_no_further(house: House, upstream: U
     assert upstream.requests == []
 
 
-async def test_utf8_user(house: House) -> None:
+async def test_a_user_is_the_same_in_a_header_and_in_a_body(house: House) -> None:
     async with house.http() as http:
-        for headers, user in (({"x-user-id": "jürgen".encode()}, None), ({}, "jürgen")):
+        named: list[tuple[dict[bytes, bytes], str | None]] = [
+            ({b"x-user-id": "jürgen".encode()}, None),
+            ({}, "jürgen"),
+        ]
+        for headers, user in named:
             await http.post(
                 "/v1/chat/completions",
                 json={"model": "echo", "messages": HELLO, "user": user},
-                headers={"x-session-id": "s", **headers},  # type: ignore[dict-item]
+                headers={b"x-session-id": b"s", **headers},
             )
     rows = await finished(house, runs=2)
     assert {row.user_id for row in rows} == {"jürgen"}
 
 
-async def test_key_encoding(house: House) -> None:
+async def test_only_what_could_be_mistaken_in_a_user_s_key_is_encoded(house: House) -> None:
     async with house.http() as http:
         for user in ("a/b", "a%2Fb", "ann@example.org"):
             await http.post(
@@ -83,7 +87,7 @@ async def test_key_encoding(house: House) -> None:
 
 
 @pytest.mark.parametrize("wait", ["nan", "inf", "-inf", "-1", "1e400"])
-async def test_wait(house: House, wait: str) -> None:
+async def test_a_wait_that_no_clock_knows_is_refused(house: House, wait: str) -> None:
     await house.openai().chat.completions.create(model="echo", messages=HELLO)
     (row,) = await finished(house)
     async with house.http() as http:
@@ -92,7 +96,7 @@ async def test_wait(house: House, wait: str) -> None:
             assert answer.status_code == (200 if wait == "-1" else 400), (path, answer.text)
 
 
-async def test_cursor_of_nines(house: House) -> None:
+async def test_a_cursor_of_nobody_s_is_a_gap(house: House) -> None:
     async with house.http() as http:
         epoch = house.core.journal.epoch
         for after in (f"{epoch}." + "9" * 5000, f"{epoch}.٣", "x", f"{epoch}.-1", "nan"):
@@ -115,19 +119,19 @@ async def test_cursor_of_nines(house: House) -> None:
         b"",
     ],
 )
-async def test_hosts(house: House, host: bytes) -> None:
+async def test_foreign_and_malformed_hosts_are_refused(house: House, host: bytes) -> None:
     for path in (b"/healthz", b"/v1/models", b"/nowhere"):
         answer = await raw(house, b"GET " + path + b" HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n")
         assert answer.split()[1] in (b"400", b"403"), answer
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"LOCALHOST:1", b"[::1]:8484", b"127.0.0.1:8484"])
-async def test_good_hosts(house: House, host: bytes) -> None:
+async def test_our_own_hosts_are_not(house: House, host: bytes) -> None:
     answer = await raw(house, b"GET /healthz HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
     assert answer.split()[1] == b"200"
 
 
-async def test_smuggling(house: House) -> None:
+async def test_requests_with_two_readings_are_refused(house: House) -> None:
     body = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     for more in (
@@ -144,7 +148,7 @@ async def test_smuggling(house: House) -> None:
         assert answer.split()[1][:1] == b"4", (more, answer)
 
 
-async def test_methods(house: House) -> None:
+async def test_methods_are_answered_in_our_shape(house: House) -> None:
     async with house.http() as http:
         assert (await http.options("/v1/chat/completions")).status_code == 405
         assert (await http.put("/v1/chat/completions")).status_code == 405
@@ -153,7 +157,7 @@ async def test_methods(house: House) -> None:
         assert (await http.head("/v1/models")).status_code == 200
 
 
-async def test_auto_without_any_model(house: House, upstream: Upstream) -> None:
+async def test_auto_without_any_model_is_refused_here(house: House, upstream: Upstream) -> None:
     async with house.http() as http:
         answer = await http.post("/v1/chat/completions", json={"model": "auto", "messages": HELLO})
     assert answer.status_code == 404
@@ -162,7 +166,9 @@ async def test_auto_without_any_model(house: House, upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True, None])
-async def test_null_options(house: House, upstream: Upstream, stream: bool | None) -> None:
+async def test_options_that_are_null_are_not_there(
+    house: House, upstream: Upstream, stream: bool | None
+) -> None:
     async with house.http() as http:
         answer = await http.post(
             "/v1/chat/completions",
@@ -173,10 +179,9 @@ async def test_null_options(house: House, upstream: Upstream, stream: bool | Non
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(
-    "model", ["echo?prompt=99999999999999999999999", "echo?prompt=-5", "echo?prompt=0&completion=0"]
-)
-async def test_absurd_usage(open_house: Opening, stream: bool, model: str) -> None:
+@pytest.mark.parametrize("reported", ["prompt=99999999999999999999999", "prompt=-5", "prompt=0&completion=0"])
+async def test_absurd_usage_is_estimated(open_house: Opening, stream: bool, reported: str) -> None:
+    model = f"echo?{reported}"
     priced = Model(id=model, input_usd_per_million=1e9)
     async with open_house(admission=Admission(models=[priced])) as house:
         async with house.http() as http:
@@ -193,13 +198,13 @@ async def test_absurd_usage(open_house: Opening, stream: bool, model: str) -> No
         assert total.micros == total.estimated_micros > 0
 
 
-async def test_odd_status(house: House) -> None:
+async def test_a_status_that_http_does_not_know_is_a_bad_gateway(house: House) -> None:
     async with house.http() as http:
         answer = await http.post("/v1/chat/completions", json={"model": "status-777", "messages": HELLO})
     assert answer.status_code == 502
 
 
-async def test_another_users_run_is_unknown(open_house: Opening) -> None:
+async def test_what_belongs_to_another_user_does_not_exist(open_house: Opening) -> None:
     tokens = [
         Token(name="ann", role="user", user="ann", sha256=hash_of("ann")),
         Token(name="bob", role="user", user="bob", sha256=hash_of("bob")),
