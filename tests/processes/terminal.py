@@ -94,6 +94,11 @@ class Terminal:
         own = self.sent.rpartition(_MAIN)[2] if _ALTERNATE in self.sent else self.sent
         return [line for line in _ESCAPE.sub(b"", own).decode().splitlines() if line.strip()]
 
+    @property
+    def taken(self) -> bool:
+        """Whether somebody draws on it: the alternate screen, keys that are not echoed."""
+        return _ALTERNATE in self.sent and termios.tcgetattr(self._theirs) != self._modes
+
     def check_given_back(self) -> None:
         """The modes are those from before, the alternate screen is left, the cursor is shown, reports are off."""
         assert termios.tcgetattr(self._theirs) == self._modes
