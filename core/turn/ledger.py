@@ -71,6 +71,7 @@ class Pages:
 
     async def accounted(self) -> Usage | None:
         """Everything that the turn leaves behind is durable, in one transaction; answers what it used."""
+        self._checkpoints.stop()  # one that came after the end would stay for ever
         turn, ledger, now = self._turn, self._ledger, self._ledger.clock.now()
         key = turn.request.session_key
         usage = _usage(turn)
@@ -135,10 +136,10 @@ class Pages:
 
 
 def _usage(turn: Turn) -> Usage | None:
-    """What was reported; else an estimate, unless the upstream never took the request."""
+    """What was reported; else an estimate, unless the upstream was never asked or never took the request."""
     if turn.answer.usage is not None:
         return turn.answer.usage
-    if turn.error is not None and not turn.answer.written:
+    if not turn.answer.written and (turn.error is not None or not turn.asked):
         return None
     return estimate(turn.request.messages, turn.answer.written)
 

@@ -46,6 +46,8 @@ class Turn:
         self.error: MaitredError | None = None
         self.choice: Choice | None = None
         self.provider = ""
+        self.asked = False
+        """Its agent was asked, so that it may have cost something."""
         self.micros = 0
         self.stopped: str | None = None
         """The reason of the abort that cut it off."""

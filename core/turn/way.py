@@ -21,7 +21,15 @@ from contextlib import aclosing
 
 from core.admission import WaitingRoom
 from core.agents import AgentRequest, Directory
-from core.errors import GateRefused, InternalError, MaitredError, SessionBusy, SessionNotFound, ShuttingDown
+from core.errors import (
+    Conflict,
+    GateRefused,
+    InternalError,
+    MaitredError,
+    SessionBusy,
+    SessionNotFound,
+    ShuttingDown,
+)
 from core.router import SessionRouter
 from core.runs import Run, RunRegistry
 from core.store import sessions
@@ -106,11 +114,8 @@ class Turns:
                 await self._work(turn)
             finally:
                 self._router.end_turn(key, turn.run_id)
-        except MaitredError as error:
-            turn.error = error
-        except Exception:
-            _log.exception("turn %s failed", turn.run_id)
-            turn.error = InternalError("maitred made a mistake in this turn; the log has the details")
+        except Exception as error:
+            turn.error = turn.error or _told(turn, error)
         finally:
             if not turn.begun.done():
                 turn.begun.set_exception(turn.error or InternalError("the turn was stopped before it began"))
@@ -156,6 +161,10 @@ class Turns:
 
     async def _work(self, turn: Turn) -> None:
         """choose, start, serve, account, finish; from the start on the run is guarded."""
+        if turn.interrupted:
+            raise ShuttingDown("maitred is leaving; ask again shortly")
+        if turn.stopped is not None:
+            raise Conflict(f"the turn was stopped before it began: {turn.stopped}")
         run = self._start(turn, self._choose(turn.request))
         pages = Pages(turn, self._ledger)
         try:
@@ -163,8 +172,8 @@ class Turns:
             turn.error = await self._guarded(turn, pages)
             await pages.opened()
             await self._account(turn, pages)
-        except MaitredError as error:
-            turn.error = turn.error or error
+        except Exception as error:
+            turn.error = turn.error or _told(turn, error)
         finally:
             pages.close()
             self._finish(turn)
@@ -199,11 +208,8 @@ class Turns:
         """Serve, and answer what went wrong."""
         try:
             await turn.serve(self._serve(turn, pages))
-        except MaitredError as error:
-            return error
-        except Exception:
-            _log.exception("turn %s failed", turn.run_id)
-            return InternalError("maitred made a mistake in this turn; the log has the details")
+        except Exception as error:
+            return _told(turn, error)
         return None
 
     async def _serve(self, turn: Turn, pages: Pages) -> None:
@@ -218,7 +224,7 @@ class Turns:
             stream=request.stream,
             include_usage=request.include_usage,
         )
-        counted = False
+        turn.asked, counted = True, False
         async with aclosing(entry.session.stream(asked, turn.answer)) as batches:
             async for batch in batches:
                 if batch and not counted:
@@ -253,3 +259,11 @@ class Turns:
             return request.model
         pin = self._ledger.pins.get(request.session_key)
         return pin.model if pin is not None else self._fallback_model
+
+
+def _told(turn: Turn, error: Exception) -> MaitredError:
+    """What the client is told of an error; of a defect the log has the details."""
+    if isinstance(error, MaitredError):
+        return error
+    _log.error("turn %s failed", turn.run_id, exc_info=error)
+    return InternalError("maitred made a mistake in this turn; the log has the details")

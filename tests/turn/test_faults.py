@@ -1,0 +1,139 @@
+"""Something fails at every step of a turn, in turn: the slot is free, the run ended once, the client is told."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from core.errors import StorageFailed
+from core.store import run_records
+from tests.end_to_end.conftest import House
+from tests.end_to_end.test_chat import HELLO, finished
+
+FAULTS: dict[str, tuple[str, str]] = {
+    "gate": ("waiting_room", "pass_turn"),
+    "claim": ("router", "begin_turn"),
+    "choose": ("pins", "foresee"),
+    "start": ("runs", "start"),
+    "build": ("router", "get_or_create"),
+    "count": ("pins", "count"),
+    "append": ("runs", "append"),
+    "book": ("costs", "booking"),
+    "used": ("runs", "used"),
+    "submit": ("database", "submit"),
+}
+BEFORE_THE_RUN = {"gate", "claim", "choose", "start"}
+
+
+@pytest.fixture
+async def unheard() -> Any:
+    """What the loop complains about: exceptions that nobody looked at."""
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    yield complaints
+    gc.collect()
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert complaints == []
+
+
+async def ask(house: House, stream: bool, model: str = "count-5") -> tuple[int, str]:
+    async with house.http() as http:
+        answer = await http.post(
+            "/v1/chat/completions",
+            json={"model": model, "messages": HELLO, "stream": stream},
+            headers={"x-session-id": "s"},
+            timeout=10,
+        )
+    return answer.status_code, answer.text
+
+
+def check_told(status: int, text: str) -> None:
+    assert "error" in text
+    assert "[DONE]" not in text
+    assert status >= 500 or text.startswith("data: "), (status, text)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a defect"), StorageFailed("the disk is full")], ids=["defect", "storage"]
+)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("step", FAULTS)
+async def test_a_step_that_fails_ends_the_turn_with_an_error(
+    house: House, unheard: Any, monkeypatch: pytest.MonkeyPatch, step: str, stream: bool, error: Exception
+) -> None:
+    part, name = FAULTS[step]
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(getattr(house.core, part), name, fail)
+        status, text = await ask(house, stream)
+    check_told(status, text)
+    assert house.core.router.turn_of("api:local/s") is None
+    ends = [e for e in house.core.journal._events if getattr(e, "what", "") == "ended"]
+    runs = list(house.core.runs.rows())
+    assert len(ends) == len(runs) == (0 if step in BEFORE_THE_RUN else 1)
+    for row in runs:
+        assert (row.state, row.exit_code) == ("failed", 1)
+    status, text = await ask(house, stream)
+    assert status == 200
+    assert "error" not in text
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("at", range(6))
+async def test_a_write_that_fails_is_told(
+    house: House, unheard: Any, monkeypatch: pytest.MonkeyPatch, at: int, stream: bool
+) -> None:
+    submit = house.core.database.submit
+    count = iter(range(100))
+
+    def failing(unit: Any) -> Any:
+        if next(count) == at:
+
+            def broken(connection: Any) -> Any:
+                unit(connection)
+                raise StorageFailed("the disk is full")
+
+            return submit(broken)
+        return submit(unit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.core.database, "submit", failing)
+        status, text = await ask(house, stream)
+        reached = next(count) > at
+        await house.core.runs.settle()
+    (row,) = await finished(house)
+    if reached:
+        check_told(status, text)
+        assert row.exit_code == 1
+    else:
+        assert status == 200
+        assert "error" not in text
+    assert house.core.router.turn_of("api:local/s") is None
+    status, text = await ask(house, stream)
+    assert status == 200
+    assert "error" not in text
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("name", ["start", "end"])
+async def test_a_run_that_cannot_be_recorded_has_failed(
+    house: House, unheard: Any, monkeypatch: pytest.MonkeyPatch, name: str, stream: bool
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_records, name, fail)
+        status, text = await ask(house, stream)
+    check_told(status, text)
+    (row,) = await finished(house)
+    assert row.exit_code == 1
+    assert house.core.router.turn_of("api:local/s") is None
