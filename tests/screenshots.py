@@ -1,6 +1,6 @@
 """Makes the pictures of the README: the real console over a real core, asked by real clients.
 
-    python -m tests.screenshots
+python -m tests.screenshots
 """
 
 from __future__ import annotations
@@ -23,8 +23,16 @@ SIZE = (120, 34)
 
 MODELS = [
     Model(id="echo", name="Small", tier="SIMPLE", input_usd_per_million=150.0, output_usd_per_million=600.0),
-    Model(id="count-400", name="Medium", tier="MEDIUM", input_usd_per_million=800.0, output_usd_per_million=2400.0),
-    Model(id="slow-between?s=0.05", name="Large", tier="COMPLEX", premium=True, output_usd_per_million=9000.0),
+    Model(
+        id="count-400",
+        name="Medium",
+        tier="MEDIUM",
+        input_usd_per_million=800.0,
+        output_usd_per_million=2400.0,
+    ),
+    Model(
+        id="slow-between?s=0.05", name="Large", tier="COMPLEX", premium=True, output_usd_per_million=9000.0
+    ),
 ]
 WORK = [
     # user, project, model, what is asked, how often
@@ -34,7 +42,10 @@ WORK = [
     ("dana", "search", "status-500", "summarise the incident of last night", 1),
     ("eli", "", "broken-mid", "translate the release notes", 1),
 ]
-RUNNING = [("fay", "billing", "explain the ledger"), ("gus", "search", "rewrite the tokenizer in small steps")]
+RUNNING = [
+    ("fay", "billing", "explain the ledger"),
+    ("gus", "search", "rewrite the tokenizer in small steps"),
+]
 
 
 async def ask(http: httpx.AsyncClient, user: str, project: str, model: str, text: str) -> None:
