@@ -10,6 +10,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from core.agents import Directory
@@ -44,6 +45,9 @@ class EmbeddedCore:
         self._build = build
         self._actor = actor
         self._ready = threading.Event()
+        self._over = False
+        """The loop turns no more."""
+        self._pending: set[Future[Any]] = set()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave: asyncio.Event | None = None
@@ -171,7 +175,19 @@ class EmbeddedCore:
         except RuntimeError:
             call.close()
             raise ShuttingDown("the embedded core has stopped") from None
-        return await asyncio.wrap_future(future)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        if self._over:
+            future.cancel()  # it was put into a loop that turns no more
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            if self._over:
+                call.close()
+            raise ShuttingDown("the embedded core has stopped") from None
 
     def _tell_to_leave(self, drain_seconds: float) -> None:
         assert self._leave is not None
@@ -188,6 +204,9 @@ class EmbeddedCore:
         except BaseException as error:
             self._failure = error
         finally:
+            self._over = True
+            for future in list(self._pending):
+                future.cancel()  # nobody is left to answer
             self._ready.set()
 
     async def _live(self) -> None:

@@ -21,11 +21,13 @@ from core.protocol import (
     SearchHit,
     SessionDetail,
     ViewPart,
+    ViewTail,
 )
 
 T = TypeVar("T")
 
 _PATIENCE = 10.0
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encode = msgspec.json.Encoder().encode
 _view_part: msgspec.json.Decoder[ViewPart] = msgspec.json.Decoder(ViewPart)
@@ -58,14 +60,18 @@ class RemoteCore:
                 if response.status_code != 200:
                     await response.aread()
                     raise self._error(response)
-                rest = b""
+                rest, whole = b"", False
                 async for data in response.aiter_bytes():
                     *lines, rest = (rest + data).split(b"\n")
                     for line in lines:
-                        yield _view_part.decode(line)
-        except httpx.TransportError as error:
+                        part = _view_part.decode(line)
+                        whole = isinstance(part, ViewTail)
+                        yield part
+                if not whole:
+                    raise CoreUnreachable(f"{self.url}: broke its view off; is maitred leaving there?")
+        except httpx.RequestError as error:
             raise self._unreachable(error) from error
-        except msgspec.DecodeError as error:
+        except _NOT_JSON as error:
             raise CoreUnreachable(f"{self.url}: does not speak as a maitred does ({error})") from error
 
     async def events(self, after: str, *, wait: float = 25.0, limit: int = 1000) -> EventBatch:
@@ -112,16 +118,16 @@ class RemoteCore:
             options["headers"] = {"Content-Type": "application/json"}
         try:
             response = await self._client.request(method, path, **options)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._unreachable(error) from error
         if response.status_code != 200:
             raise self._error(response)
         try:
             return msgspec.json.decode(response.content, type=answer)
-        except msgspec.DecodeError as error:
+        except _NOT_JSON as error:
             raise CoreUnreachable(f"{self.url}: does not speak as a maitred does ({error})") from error
 
-    def _unreachable(self, error: httpx.TransportError) -> CoreUnreachable:
+    def _unreachable(self, error: httpx.RequestError) -> CoreUnreachable:
         return CoreUnreachable(
             f"{self.url}: does not answer ({error or type(error).__name__}); is maitred running there?"
         )
@@ -129,6 +135,6 @@ class RemoteCore:
     def _error(self, response: httpx.Response) -> MaitredError:
         try:
             told = msgspec.json.decode(response.content, type=_ErrorBody).error
-        except msgspec.DecodeError:
+        except _NOT_JSON:
             return CoreUnreachable(f"{self.url}: answered {response.status_code}, and not as a maitred does")
         return error_from_code(told.code, told.message, retry_after_ms=told.retry_after_ms)
