@@ -56,6 +56,10 @@ def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
         for key, url in (("base_url", upstream.base_url), ("proxy", upstream.proxy)):
             if url and _url_problem(url):
                 refuse(f"upstreams.{upstream.name}.{key}", _url_problem(url))
+            if "?" in url or "#" in url:
+                refuse(
+                    f"upstreams.{upstream.name}.{key}", "has a ? or #; allowed: an address with a path only"
+                )
     for token in settings.tokens:
         if token.role == "user" and not token.user:
             refuse(f"tokens.{token.name}.user", "a token of role user needs the user it stands for")

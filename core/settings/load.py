@@ -64,11 +64,16 @@ def _api_keys(settings: Settings, env: Mapping[str, str], path: Path) -> dict[st
     keys = {}
     for upstream in settings.upstreams:
         if upstream.api_key_env:
-            key = env.get(upstream.api_key_env, "")
+            key = env.get(upstream.api_key_env, "").strip()
             if not key:
                 raise SettingsError(
                     f"{path}: upstreams.{upstream.name}.api_key_env: the variable {upstream.api_key_env} is not set; "
                     "export it, or remove the line"
+                )
+            if not (key.isascii() and key.isprintable()):
+                raise SettingsError(
+                    f"${upstream.api_key_env}: holds characters that no key has; export the key of upstream "
+                    f"{upstream.name} and nothing else"
                 )
             keys[upstream.name] = key
     return keys
@@ -87,6 +92,8 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"{path}: is nested too deep; settings are tables of values") from None
 
 
 def _keys(raw: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -115,13 +122,15 @@ def _from_text(text: str, kind: Any, variable: str) -> Any:
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"${variable}: found {text!r}; {_lower(str(error))}") from error
+        raise SettingsError(f"${variable}: found {text!r:.80}; {_lower(str(error))}") from error
 
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:
     *sections, name = key.split(".")
     for section in sections:
         raw = raw.setdefault(section, {})
+        if not isinstance(raw, dict):
+            return  # the file has no table there, and is refused for that
     raw[name] = value
 
 

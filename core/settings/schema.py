@@ -107,7 +107,7 @@ class Pins(Section, frozen=True, kw_only=True):
 
     idle_seconds: Seconds = 1800
     repeat_limit: Annotated[int, msgspec.Meta(ge=2)] = 3
-    header: Name = "x-session-id"
+    header: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")] = "x-session-id"
     max_entries: Positive = 100_000
 
 

@@ -1,0 +1,56 @@
+"""Wrong settings are refused in one line, whatever is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import SettingsError
+from core.settings import load
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "flags"),
+    [
+        ("server = 5", {}, {"server.port": 1}),
+        ("server = 5", {"MAITRED_SERVER_PORT": "1"}, {}),
+        ("[admission]\nquota = 1", {"MAITRED_ADMISSION_QUOTA_ZONE": "UTC"}, {}),
+        ("server = 5", {}, {}),
+        ("[[server]]\nport = 1", {"MAITRED_SERVER_PORT": "1"}, {}),
+        ("", {"MAITRED_SERVER_PORT": "9" * 5000}, {}),
+        ("", {"MAITRED_SERVER_PORT": ""}, {}),
+        ("", {"MAITRED_ROUTER_IDLE_SECONDS": "nan"}, {}),
+        ("", {"MAITRED_RUNS_ON_DISCONNECT": "maybe"}, {}),
+        ("[keys]\nabort = 5", {}, {}),
+        ("[[upstreams]]\nname='a'\nbase_url='http://h'\napi_key_env='K'", {"K": "a\nb"}, {}),
+        ("[[upstreams]]\nname='a'\nbase_url='http://h'\napi_key_env='K'", {"K": "ключ"}, {}),
+        ("[[upstreams]]\nname='a'\nbase_url='http://h/?x=1'", {}, {}),
+        ("[[upstreams]]\nname='a'\nbase_url='http://h/#x'", {}, {}),
+        ("[pins]\nheader='x session'", {}, {}),
+        ("[pins]\nheader='Host'\n[pinz]\n", {}, {}),
+        ("[server]\nport = 99999999999999999999999", {}, {}),
+        ("[admission]\nsession_seconds = nan", {}, {}),
+        ("x = " + "[" * 3000 + "]" * 3000, {}, {}),
+    ],
+    ids=range(19),
+)
+def test_what_is_wrong_is_one_line(
+    tmp_path: Path, text: str, env: dict[str, str], flags: dict[str, Any]
+) -> None:
+    path = tmp_path / "maitred.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load(path, env=env, flags=flags)
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 2000
+
+
+def test_a_key_is_taken_without_the_white_space_around_it(tmp_path: Path) -> None:
+    path = tmp_path / "maitred.toml"
+    path.write_text(
+        "[pins]\nheader = 'X-Session-ID'\n[[upstreams]]\nname='a'\nbase_url='http://h'\napi_key_env='K'"
+    )
+    loaded = load(path, env={"K": " key\n"})
+    assert loaded.api_keys == {"a": "key"}
