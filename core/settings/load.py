@@ -127,11 +127,12 @@ def _from_text(text: str, kind: Any, variable: str) -> Any:
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:
     *sections, name = key.split(".")
+    table: Any = raw
     for section in sections:
-        raw = raw.setdefault(section, {})
-        if not isinstance(raw, dict):
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
             return  # the file has no table there, and is refused for that
-    raw[name] = value
+    table[name] = value
 
 
 def _convert(raw: dict[str, Any], origins: dict[str, str], path: Path) -> Settings:
