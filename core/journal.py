@@ -85,6 +85,13 @@ class Journal:
             events=events, cursor=f"{self._epoch}.{reached}", gap=False, now=timestamp(self._clock.now())
         )
 
+    def since(self, cursor: str) -> list[AnyEvent] | None:
+        """Every event after a cursor; None when it is not ours, or older than what is kept."""
+        seq = self._seq_of(cursor)
+        if seq is None or seq < self._last - len(self._events):
+            return None
+        return self._after(seq, self._last - seq)
+
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, set()
         for future in waiting:

@@ -46,6 +46,7 @@ from core.protocol import (
     action_of,
     target_of,
 )
+from core.protocol.outdated import outdates
 from core.router import SessionRouter
 from core.runs import Run, RunRegistry
 from core.store import audit
@@ -146,6 +147,7 @@ class Operator:
         if stored is not None:
             return stored
         try:
+            self._check_preview(command)
             count, message = await self._act(command, actor)
             outcome: Outcome = Done(command_id=command.command_id, count=count, message=message)
         except MaitredError as error:
@@ -198,7 +200,8 @@ class Operator:
                 count, message = await self._evict(key, generation)
             case CloseSession(session_key=key, generation=generation):
                 self._check_generation(key, generation)
-                await self._router.close(key, generation)
+                if await self._router.close(key, generation) == "gone":
+                    raise TargetGone(f"session {key!r} is gone or was rebuilt since; look again")
                 message = "session closed"
             case MarkDirty():
                 count, message = self._mark(command)
@@ -273,6 +276,15 @@ class Operator:
         if command.session_key is not None and not marked:
             raise SessionNotFound(f"there is no live session {command.session_key!r}")
         return marked, f"{marked} sessions will be rebuilt at their next use"
+
+    def _check_preview(self, command: AnyCommand) -> None:
+        """Raises TargetGone for a command whose targets are others than its preview counted."""
+        if command.cursor:
+            events = self._journal.since(command.cursor)
+            if events is None or any(outdates(event, command) for event in events):
+                raise TargetGone(
+                    f"what {action_of(command)} would hit has changed since it was counted; look again"
+                )
 
     def _check_generation(self, key: str, generation: int | None) -> None:
         row = self._router.row(key)

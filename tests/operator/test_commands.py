@@ -1,0 +1,142 @@
+"""Commands against a world that has moved on, commands that are repeated, commands that fail."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from core.errors import InvalidArgument
+from core.protocol import (
+    AbortRun,
+    AnyCommand,
+    ClearDirty,
+    CloseSession,
+    Done,
+    EvictSession,
+    MarkDirty,
+    Refused,
+)
+from tests.end_to_end.conftest import House
+from tests.end_to_end.test_chat import HELLO, finished
+from tests.upstream.server import Upstream
+
+KEY = "api:local/s"
+
+
+async def chat(house: House, session: str = "s", project: str = "p", model: str = "echo") -> None:
+    headers = {"x-session-id": session, "x-project": project}
+    await house.openai(default_headers=headers).chat.completions.create(model=model, messages=HELLO)
+
+
+async def outcome(house: House, command: AnyCommand) -> Any:
+    return await house.core.execute(command, actor="me")
+
+
+EVICT = EvictSession(command_id="c", session_key=KEY)
+CLOSE = CloseSession(command_id="c", session_key=KEY)
+DIRTY = MarkDirty(command_id="c", session_key=KEY)
+CLEAR = ClearDirty(command_id="c", session_key=KEY)
+ALL = MarkDirty(command_id="c", all=True)
+PROJECT = MarkDirty(command_id="c", project="p")
+OTHER = MarkDirty(command_id="c", project="other")
+
+
+@pytest.mark.parametrize(
+    ("command", "then", "refused"),
+    [
+        (EVICT, "nothing", False),
+        (EVICT, "turn", False),
+        (EVICT, "rebuilt", True),
+        (EVICT, "reborn", True),
+        (EVICT, "new", False),
+        (CLOSE, "nothing", False),
+        (CLOSE, "turn", True),
+        (CLOSE, "reborn", True),
+        (DIRTY, "turn", False),
+        (DIRTY, "reborn", True),
+        (CLEAR, "nothing", False),
+        (CLEAR, "rebuilt", True),
+        (ALL, "nothing", False),
+        (ALL, "turn", False),
+        (ALL, "new", True),
+        (PROJECT, "new", True),
+        (OTHER, "new", False),
+        (PROJECT, "reborn", True),
+    ],
+)
+async def test_what_was_not_counted_is_not_hit(
+    house: House, command: AnyCommand, then: str, refused: bool
+) -> None:
+    await chat(house)
+    cursor = (await house.core.preview(command)).cursor
+    match then:
+        case "turn":
+            await chat(house)
+        case "rebuilt":
+            house.core.router.mark_dirty(session_key=KEY)
+            await chat(house)
+        case "reborn":
+            await house.core.router.close(KEY)
+            await chat(house)
+        case "new":
+            await chat(house, "new")
+        case _:
+            assert then == "nothing"
+    told = await outcome(house, _with(command, cursor))
+    assert (told.code if isinstance(told, Refused) else "done") == ("gone" if refused else "done")
+    told = await outcome(house, _with(command, "other.1", "d"))
+    assert isinstance(told, Refused)
+
+
+def _with(command: AnyCommand, cursor: str, command_id: str = "c") -> AnyCommand:
+    fields = {name: getattr(command, name) for name in command.__struct_fields__}
+    return type(command)(**{**fields, "cursor": cursor, "command_id": command_id})
+
+
+async def test_equal_commands_act_once(house: House, upstream: Upstream) -> None:
+    await chat(house)
+    told = await asyncio.gather(*(outcome(house, CLOSE) for _ in range(20)))
+    assert len({each.message for each in told}) == 1
+    assert isinstance(told[0], Done)
+    house.core.operator._outcomes.clear()
+    assert await outcome(house, CLOSE) == told[0], "the database knows it too"
+    page = await house.core.audit(target=KEY)
+    assert [entry.action for entry in page.entries].count("close") == 1
+
+
+async def test_a_command_that_fails_is_audited(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(house.core.runs, "abort", fail)
+    told = await outcome(house, AbortRun(command_id="c", run_id="r"))
+    assert isinstance(told, Refused)
+    assert told.code == "internal_error"
+    page = await house.core.audit(target="r")
+    assert [(entry.action, entry.outcome) for entry in page.entries] == [("abort", "refused")]
+
+
+@pytest.mark.parametrize("command_id", ["", "a\0b", "x" * 300, "\ud800"])
+async def test_an_id_that_cannot_be_kept_is_refused_before_the_act(house: House, command_id: str) -> None:
+    await chat(house)
+    with pytest.raises(InvalidArgument):
+        await outcome(house, CloseSession(command_id=command_id, session_key=KEY))
+    assert house.core.router.row(KEY) is not None
+
+
+async def test_a_generation_that_has_passed_is_refused(house: House) -> None:
+    await chat(house)
+    row = house.core.router.row(KEY)
+    assert row is not None
+    passed: Any
+    for passed in (EvictSession, CloseSession, ClearDirty, MarkDirty):
+        command = passed(command_id=passed.__name__, session_key=KEY, generation=row.generation + 1)
+        told = await outcome(house, command)
+        assert isinstance(told, Refused)
+        assert told.code == "gone"
+    (run,) = await finished(house)
+    told = await outcome(house, AbortRun(command_id="x", run_id=run.run_id))
+    assert isinstance(told, Refused)
+    assert told.code == "no_active_run"
