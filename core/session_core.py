@@ -152,9 +152,11 @@ class SessionCore:
             settings.runs,
             clock=clock,
             journal=journal,
-            records=StoredRuns(database, epoch=epoch, clock=clock),
+            records=StoredRuns(database, epoch=epoch, clock=clock, prices=prices),
             new_id=new_id,
         )
+        # first of all, because what it finds left behind counts in the costs that are loaded below
+        await runs.open()
         parts = Parts(
             directory=directory,
             lock=lock,
@@ -173,7 +175,6 @@ class SessionCore:
             prices=prices,
         )
         core = cls(settings, parts, new_id)
-        await runs.open()
         if background:
             core._keep(core.waiting_room.run(), "admission ticker")
             core._keep(core.router.run(), "router sweep")

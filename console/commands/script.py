@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -71,7 +72,8 @@ async def _view(url: str | None, token_variable: str | None) -> None:
 @_TOKEN
 def watch(url: str | None, jsonl: bool, new: bool, token_env: str | None) -> None:
     """Write the journal of a core to standard output, line by line, until it ends or ctrl+c."""
-    asyncio.run(_watch(url, new, token_env))
+    with contextlib.suppress(KeyboardInterrupt):  # ctrl+c is how watching ends
+        asyncio.run(_watch(url, new, token_env))
 
 
 async def _watch(url: str | None, new: bool, token_variable: str | None) -> None:

@@ -11,17 +11,18 @@ from core.clock import Clock
 from core.runs.run import Run, RunStatus
 from core.store import run_records
 from core.store.database import Database
-from core.store.history import append_in
-from core.store.message import prepare
-from core.store.run_records import Orphan, RunEnd, RunStart
+from core.store.orphans import close_orphans
+from core.store.prices import PriceList
+from core.store.run_records import RunEnd, RunStart
 from core.store.sessions import Stamp
 
 
 class StoredRuns:
     """Runs as rows; `epoch` is that of the core that writes them."""
 
-    def __init__(self, database: Database, *, epoch: str, clock: Clock) -> None:
+    def __init__(self, database: Database, *, epoch: str, clock: Clock, prices: PriceList) -> None:
         self._database = database
+        self._prices = prices
         self._epoch = epoch
         self._clock = clock
 
@@ -70,26 +71,13 @@ class StoredRuns:
         return await self._database.read(lambda connection: run_records.status_of(connection, run_id))
 
     async def interrupt_orphans(self) -> int:
-        """See `RunRecords.interrupt_orphans`; what was received of an answer becomes a message, marked partial."""
+        """See `RunRecords.interrupt_orphans`; what was received becomes a message, what it cost is estimated."""
         stamp = self._stamp()
 
-        def unit(connection: Connection) -> int:
-            orphans = run_records.interrupt_all(connection, self._epoch, stamp.now)
-            for orphan in orphans:
-                _keep_text(connection, orphan, stamp)
-            return len(orphans)
-
-        return await self._database.write(unit)
+        return await self._database.write(lambda connection: close_orphans(connection, self._prices, stamp))
 
     def _stamp(self) -> Stamp:
         return Stamp(now=self._clock.now(), epoch=self._epoch)
-
-
-def _keep_text(connection: Connection, orphan: Orphan, stamp: Stamp) -> None:
-    if orphan.text:
-        said = {"role": "assistant", "content": orphan.text}
-        message = prepare(said, at=orphan.at, run_id=orphan.run_id, partial=True)
-        append_in(connection, orphan.session_key, message, stamp)
 
 
 def _nothing(unit: Callable[[Connection], object]) -> Callable[[Connection], None]:

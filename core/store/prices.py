@@ -18,7 +18,8 @@ from core.settings import Model
 LARGEST = 2**63 - 1
 """The largest amount that a database keeps."""
 
-_CHARACTERS_PER_TOKEN = 4
+CHARACTERS_PER_TOKEN = 4
+"""What an estimate goes by."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ def estimate(text_in: str | Sequence[Mapping[str, Any]], text_out: str) -> Usage
 
 
 def _tokens(characters: int) -> int:
-    return -(-characters // _CHARACTERS_PER_TOKEN)
+    return -(-characters // CHARACTERS_PER_TOKEN)
 
 
 def _characters(message: Mapping[str, Any]) -> int:

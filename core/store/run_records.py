@@ -19,8 +19,6 @@ from core.store.tables import checkpoints, runs, sessions
 RecordedStatus = Literal["running", "completed", "aborted", "interrupted"]
 """How a run stands in the database; one that failed is `completed` with another exit code than 0."""
 
-_INTERRUPTED_EXIT_CODE = 1
-
 
 class RunStart(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a run when it begins; `epoch` is that of the core it runs in."""
@@ -52,6 +50,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     session_key: str
+    project: str | None
     user_id: str | None
     model: str | None
     started_at: int
@@ -74,13 +73,18 @@ _ORPHANS = (
     select(
         runs.c.run_id,
         runs.c.session_key,
+        sessions.c.project,
         runs.c.user_id,
         runs.c.model,
         runs.c.started_at,
         checkpoints.c.text,
         checkpoints.c.at,
     )
-    .select_from(runs.outerjoin(checkpoints, runs.c.run_id == checkpoints.c.run_id))
+    .select_from(
+        runs.outerjoin(checkpoints, runs.c.run_id == checkpoints.c.run_id).outerjoin(
+            sessions, runs.c.session_key == sessions.c.session_key
+        )
+    )
     .where(runs.c.status == "running", runs.c.epoch != bindparam("epoch"))
     .order_by(runs.c.started_at, runs.c.run_id)
 )
@@ -122,33 +126,10 @@ def status_of(connection: Connection, run_id: str) -> RecordedStatus | None:
     return status
 
 
-def interrupt_all(connection: Connection, epoch: str, now: int) -> list[Orphan]:
-    """Close what other epochs left running as interrupted, and drop its checkpoints; answers it, oldest first.
-
-    The texts must become messages, marked partial, in the same unit: nothing else remembers them.
-    """
-    orphans = [
-        Orphan(
-            run_id=run_id,
-            session_key=session_key,
-            user_id=user_id,
-            model=model,
-            started_at=started_at,
-            text=so_far,
-            at=at,
-        )
-        for run_id, session_key, user_id, model, started_at, so_far, at in connection.execute(
-            _ORPHANS, {"epoch": epoch}
-        )
-    ]
-    for orphan in orphans:
-        end(
-            connection,
-            RunEnd(
-                run_id=orphan.run_id, status="interrupted", exit_code=_INTERRUPTED_EXIT_CODE, ended_at=now
-            ),
-        )
-    return orphans
+def orphans(connection: Connection, epoch: str) -> list[Orphan]:
+    """What other epochs left running, oldest first; `core.store.orphans` closes it."""
+    found = connection.execute(_ORPHANS, {"epoch": epoch}).all()
+    return [Orphan(**dict(zip(Orphan.__struct_fields__, row, strict=True))) for row in found]
 
 
 def checkpoint(connection: Connection, run_id: str, session_key: str, so_far: str, now: int) -> None:

@@ -12,6 +12,7 @@ from core.runs import Run, RunLog, RunRecords, StoredRuns
 from core.store import run_records
 from core.store.database import Database
 from core.store.message_records import page_in
+from core.store.prices import PriceList
 from tests.runs.fakes import MemoryRecords
 
 Lives = Callable[[str], RunRecords]
@@ -31,7 +32,7 @@ def lives(request: pytest.FixtureRequest, database: Database) -> Lives:
     if request.param == "memory":
         return lambda _epoch: memory
     clock = ManualClock(1_000)
-    return lambda epoch: StoredRuns(database, epoch=epoch, clock=clock)
+    return lambda epoch: StoredRuns(database, epoch=epoch, clock=clock, prices=PriceList([]))
 
 
 def a_run(run_id: str, session_key: str = "s1") -> Run:
@@ -91,11 +92,11 @@ async def test_what_an_earlier_life_left_running_is_closed_once(lives: Lives) ->
 
 async def test_the_text_of_an_orphan_becomes_a_partial_message(database: Database) -> None:
     clock = ManualClock(60_000)
-    await StoredRuns(database, epoch="one", clock=clock).started(a_run("r1"))
+    await StoredRuns(database, epoch="one", clock=clock, prices=PriceList([])).started(a_run("r1"))
     await database.write(
         lambda connection: run_records.checkpoint(connection, "r1", "s1", "half an ans", 7_000)
     )
-    later = StoredRuns(database, epoch="two", clock=clock)
+    later = StoredRuns(database, epoch="two", clock=clock, prices=PriceList([]))
     assert await later.interrupt_orphans() == 1
     page = await database.read(lambda connection: page_in(connection, "s1"))
     assert [(each.role, each.content, each.partial, each.run_id) for each in page.messages] == [

@@ -15,6 +15,7 @@ from core.journal import Journal
 from core.runs import Lagged, RunRegistry, StoredRuns, Subscription, exit_code_of, position
 from core.settings import Settings
 from core.store.database import Database
+from core.store.prices import PriceList
 
 
 class Follower:
@@ -56,7 +57,7 @@ class RunsPlayer:
         epoch = f"e{next(self._lives)}"
         journal = self._settings.journal
         self._database = Database(self._folder / "maitred.db")
-        self._records = StoredRuns(self._database, epoch=epoch, clock=self._clock)
+        self._records = StoredRuns(self._database, epoch=epoch, clock=self._clock, prices=PriceList([]))
         self._registry = RunRegistry(
             self._settings.runs,
             clock=self._clock,
