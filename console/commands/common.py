@@ -49,13 +49,14 @@ def ready_folders() -> Folders:
 def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
     """The core at `url`, else the one that works on this user's data folder, else the configured address.
 
-    The token comes from the named variable, else from the state folder.
+    The token comes from the named variable, else from the state folder; but that one is this machine's, and is never
+    sent to another.
     """
     from core.errors import InvalidArgument
     from core.remote import RemoteCore
     from core.settings import environment, folders, load
 
-    here = folders()
+    here, ours = folders(), url is None
     if url is None:
         from core.store.lock import url_of_holder
 
@@ -69,8 +70,15 @@ def remote_core(url: str | None, token_variable: str | None) -> RemoteCore:
             raise InvalidArgument(f"the variable {token_variable} holds no token; export it first")
     else:
         path = here.state / "token"
-        token = _written(path) if path.is_file() else None
+        token = _written(path) if (ours or _is_here(url)) and path.is_file() else None
     return RemoteCore(url, token)
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address leads to this machine, whoever listens there."""
+    from core.server.auth import is_loopback
+
+    return is_loopback((urlsplit(url).hostname or "").lower())
 
 
 def _written(path: Path) -> str:
