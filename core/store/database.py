@@ -50,6 +50,7 @@ class Database:
         self._path = path
         try:
             path.touch(mode=0o600)
+            path.chmod(0o600)
             self._writer_engine = _engine(path, read_only=False)
             self._connection = self._writer_engine.connect()
             with self._connection.begin():
@@ -132,7 +133,7 @@ class Database:
                 self._run(raw, write)
             driver.run_deferred(self._connection)
             raw.execute("COMMIT")
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except Exception as error:  # whatever it is, the writer goes on: everybody else's writes depend on it
             driver.deferred(self._connection).clear()
             if raw.in_transaction:
                 raw.execute("ROLLBACK")

@@ -99,7 +99,8 @@ class Pins:
         return self._live.row(session_key, self._clock.now())
 
     def rows(self) -> list[PinRow]:
-        """All living pins, least recently used first."""
+        """All living pins, least recently used first; the journal has heard of those that are over."""
+        self.expire()
         return self._live.rows(self._clock.now())
 
     async def pin(
