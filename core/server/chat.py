@@ -24,6 +24,7 @@ from core.turn import Turn, TurnRequest
 
 _LONGEST_NAME = 512
 _AUTO = "auto"
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
@@ -254,11 +255,16 @@ def _turn_headers(turn: Turn) -> dict[str, str]:
     if not turn.model:
         return {}
     return {
-        "x-maitred-session": quote(turn.request.session_key, safe=":/@%"),
+        "x-maitred-session": _header(turn.request.session_key),
         "x-maitred-run": turn.run_id,
-        "x-maitred-model": quote(turn.model, safe=":/@%"),
+        "x-maitred-model": _header(turn.model),
         "x-maitred-tier": turn.choice.tier if turn.choice else "",
     }
+
+
+def _header(text: str) -> str:
+    """Text as a header's value: what is printable ASCII stays as it is, and nothing can end the header."""
+    return quote(text, safe=_PRINTABLE)
 
 
 def _error_of(turn: Turn) -> MaitredError | None:

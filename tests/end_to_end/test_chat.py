@@ -307,3 +307,13 @@ async def test_failed_attempts_do_not_strike(open_house: Opening) -> None:
 
 async def test_the_models_are_listed(house: House) -> None:
     assert "auto" in [model.id async for model in house.openai().models.list()]
+
+
+async def test_the_answer_says_what_served_it(house: House) -> None:
+    model, session = "echo?prompt=3", "a b/c:d%"
+    raw = await house.openai().chat.completions.with_raw_response.create(
+        model=model, messages=HELLO, extra_headers={"x-session-id": session}
+    )
+    told = {name: raw.headers[f"x-maitred-{name}"] for name in ("session", "model", "tier", "run")}
+    (run,) = await finished(house)
+    assert told == {"session": "api:local/a%20b/c:d%", "model": model, "tier": "MEDIUM", "run": run.run_id}
