@@ -9,7 +9,6 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -17,6 +16,7 @@ from core.admission import WaitingRoom
 from core.agents import Directory
 from core.clock import Clock, SystemClock, timestamp
 from core.errors import SessionNotFound, ShuttingDown
+from core.ids import Ids
 from core.journal import Journal
 from core.operator import Operator
 from core.protocol import (
@@ -130,7 +130,7 @@ class SessionCore:
         directory: Directory,
         lock: FolderLock | None = None,
         clock: Clock | None = None,
-        new_id: Callable[[], str] = lambda: uuid4().hex,
+        new_id: Callable[[], str] | None = None,
         background: bool = True,
     ) -> SessionCore:
         """Open the core on its data folder; raises StartRefused of some kind.
@@ -139,6 +139,7 @@ class SessionCore:
         themselves: tests drive them.
         """
         clock = clock or SystemClock()
+        new_id = new_id or Ids().new
         lock = lock or FolderLock(folder)
         try:
             database = Database(folder / "maitred.db")

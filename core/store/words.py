@@ -33,7 +33,8 @@ def index_text(text: str) -> str:
     Words over `LONGEST_WORD` bytes are left out; the first word that does not fit into `MOST_INDEXED` ends it.
     """
     words = words_of(text)
-    if text.isascii() and len(text) <= LONGEST_WORD:
+    if text.isascii() and len(text) <= MOST_INDEXED and max(map(len, words), default=0) <= LONGEST_WORD:
+        # where every character is a byte nothing has to be measured word by word
         return " ".join(words)
     return " ".join(_bounded(words))
 

@@ -1,7 +1,8 @@
 """What a turn leaves in the database: its start, its strike, the text so far, its end.
 
-The start is written a moment after it: by then the request is on its way, and the first output need not wait for
-both. The strike is durable before anybody sees that output.
+The strike is durable before anybody sees output. The start is written a moment after it, or together with the end
+of a turn that is over by then; an answer that comes whole is shown after its end, so there all is one transaction.
+Each transaction is a wait for the disk, and a short turn is made of little else.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from sqlalchemy import Connection
 from core.clock import Clock
 from core.store import run_records
 from core.store.acknowledged import acknowledged
+from core.store.choice import Choice
 from core.store.costs import Booked, Costs
 from core.store.database import Database, Unit
 from core.store.history import append_in, reconcile
 from core.store.message import Prepared, clean_message, prepare
-from core.store.pins import Pins
+from core.store.pins import Changed, Pins
 from core.store.prices import PriceList, Usage, estimate
 from core.store.sessions import Stamp
 from core.turn.checkpoints import Checkpoints
@@ -39,6 +41,13 @@ class Ledger(msgspec.Struct, frozen=True):
     epoch: str
 
 
+class _Written(msgspec.Struct, frozen=True):
+    """What memory must learn of a turn's last transaction."""
+
+    pin: Changed | None
+    booked: Booked | None
+
+
 class Pages:
     """One turn's pages in the ledger. `close` them however the turn ends."""
 
@@ -47,6 +56,7 @@ class Pages:
         self._ledger = ledger
         self._started_at = ledger.clock.now()
         self._opened: asyncio.Future[None] | None = None
+        self._strike: Unit[Changed] | None = None
         self._timer = ledger.clock.call_later(_START_SECONDS, self._open)
         self._checkpoints = Checkpoints(
             turn.run_id, turn.request.session_key, turn.answer, ledger.database, ledger.clock
@@ -57,53 +67,67 @@ class Pages:
         self._timer.cancel()
         self._checkpoints.stop()
 
-    async def opened(self) -> None:
-        """The start is durable: the run's record, and the messages that the history did not have."""
-        self._open()
-        assert self._opened is not None
-        await asyncio.shield(self._opened)
-
     async def counted(self) -> None:
         """The attempt is durable: pin, strike, perhaps an escalation."""
-        ledger = self._ledger
-        assert self._turn.choice is not None
-        await ledger.pins.count(self._turn.choice)
+        await self._ledger.pins.count(self._choice)
+
+    def count_at_end(self) -> None:
+        """The attempt counts, and nobody sees its output before `accounted`."""
+        self._strike = self._ledger.pins.count_unit(self._choice, self._ledger.clock.now())
 
     async def accounted(self) -> Usage | None:
         """Everything that the turn leaves behind is durable, in one transaction; answers what it used."""
-        self._checkpoints.stop()  # one that came after the end would stay for ever
-        turn, ledger, now = self._turn, self._ledger, self._ledger.clock.now()
-        key = turn.request.session_key
-        usage = _usage(turn)
-        booking: Unit[Booked] | None = None
-        if usage is not None:
-            turn.micros = ledger.prices.price_or_zero(turn.model, usage)
-            booking = ledger.costs.booking(
-                key,
-                turn.micros,
-                user_id=turn.request.user_id,
-                project=turn.request.project,
-                model=turn.model,
-                usage=usage,
-            )
-        message, end, stamp = _message(turn), _end(turn, usage, now), self._stamp(now)
-
-        def unit(connection: Connection) -> Booked | None:
-            if message is not None:
-                append_in(connection, key, message, stamp)
-            run_records.end(connection, end)
-            return booking(connection) if booking is not None else None
-
-        def follow(booked: Booked | None) -> None:
-            if booked is not None:
-                ledger.costs.apply(booked)
-
-        await acknowledged(ledger.database, unit, follow)
+        self.close()  # a checkpoint that came after the end would stay for ever
+        if self._opened is not None:
+            await asyncio.shield(self._opened)
+        usage = _usage(self._turn)
+        await acknowledged(self._ledger.database, self._account(usage), self._follow)
         return usage
 
+    def _account(self, usage: Usage | None) -> Unit[_Written]:
+        turn, now = self._turn, self._ledger.clock.now()
+        start = self._start() if self._opened is None else None
+        strike, booking = self._strike, self._booking(usage)
+        message, end, stamp = _message(turn), _end(turn, usage, now), self._stamp(now)
+
+        def unit(connection: Connection) -> _Written:
+            changed = strike(connection) if strike is not None else None
+            if start is not None:
+                start(connection)
+            if message is not None:
+                append_in(connection, turn.request.session_key, message, stamp)
+            run_records.end(connection, end)
+            return _Written(changed, booking(connection) if booking is not None else None)
+
+        return unit
+
+    def _booking(self, usage: Usage | None) -> Unit[Booked] | None:
+        if usage is None:
+            return None
+        turn, request = self._turn, self._turn.request
+        turn.micros = self._ledger.prices.price_or_zero(turn.model, usage)
+        return self._ledger.costs.booking(
+            request.session_key,
+            turn.micros,
+            user_id=request.user_id,
+            project=request.project,
+            model=turn.model,
+            usage=usage,
+        )
+
+    def _follow(self, written: _Written) -> None:
+        if written.pin is not None:
+            self._ledger.pins.apply(written.pin)
+        if written.booked is not None:
+            self._ledger.costs.apply(written.booked)
+
+    @property
+    def _choice(self) -> Choice:
+        assert self._turn.choice is not None
+        return self._turn.choice
+
     def _open(self) -> None:
-        if self._opened is None:
-            self._opened = self._ledger.database.submit(self._start())
+        self._opened = self._ledger.database.submit(self._start())
 
     def _start(self) -> Unit[None]:
         turn, request = self._turn, self._turn.request

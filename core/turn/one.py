@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from core.agents import Answer
+from core.agents import Answer, Output
 from core.errors import MaitredError
 from core.protocol import AccessTier
 from core.runs import Run
@@ -49,6 +49,8 @@ class Turn:
         self.asked = False
         """Its agent was asked, so that it may have cost something."""
         self.micros = 0
+        self.whole: list[Output] = []
+        """The output of an answer that came whole: its run shows it when the turn is accounted for."""
         self.stopped: str | None = None
         """The reason of the abort that cut it off."""
         self.interrupted = False

@@ -170,7 +170,6 @@ class Turns:
         try:
             turn.begun.set_result(run)
             turn.error = await self._guarded(turn, pages)
-            await pages.opened()
             await self._account(turn, pages)
         except Exception as error:
             turn.error = turn.error or _told(turn, error)
@@ -227,6 +226,11 @@ class Turns:
         turn.asked, counted = True, False
         async with aclosing(entry.session.stream(asked, turn.answer)) as batches:
             async for batch in batches:
+                if turn.answer.body is not None:
+                    # it came whole: whoever follows sees it after the account, and the strike is written there
+                    pages.count_at_end()
+                    turn.whole = batch
+                    continue
                 if batch and not counted:
                     # from the first output on the attempt counts, and that is durable before anybody sees it
                     counted = True
@@ -237,6 +241,7 @@ class Turns:
 
     async def _account(self, turn: Turn, pages: Pages) -> None:
         usage = await pages.accounted()
+        self._runs.append(turn.run, turn.whole)
         if usage is not None:
             self._runs.used(
                 turn.run,

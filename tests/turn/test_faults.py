@@ -19,7 +19,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "choose": ("pins", "foresee"),
     "start": ("runs", "start"),
     "build": ("router", "get_or_create"),
-    "count": ("pins", "count"),
+    "count": ("pins", "count_unit"),
     "append": ("runs", "append"),
     "book": ("costs", "booking"),
     "used": ("runs", "used"),
@@ -137,3 +137,21 @@ async def test_a_run_that_cannot_be_recorded_has_failed(
     (row,) = await finished(house)
     assert row.exit_code == 1
     assert house.core.router.turn_of("api:local/s") is None
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the end is written with the account only: if that fails, the next start closes the record",
+)
+async def test_a_turn_that_cannot_be_accounted_is_still_recorded_as_ended(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.core.costs, "booking", fail)
+        await ask(house, False)
+    (row,) = await finished(house)
+    status = await house.core.database.read(lambda c: run_records.status_of(c, row.run_id))
+    assert status == "completed"
