@@ -15,19 +15,24 @@ class FrameSplitter:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of the events that are now complete; raises UpstreamFailed for one that never ends."""
-        block = self._rest + data
+        self._rest.append(data)
+        self._size += len(data)
+        if b"\n" not in data and b"\r" not in data:
+            # nothing ends here: a huge event is joined once, not with every piece of it
+            return self._check()
+        block = b"".join(self._rest)
         if b"\r" in block:
             # a lone CR at the end may be half of a CRLF: it waits for what follows
             held = b"\r" if block.endswith(b"\r") else b""
             block = block[: len(block) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        *events, self._rest = block.split(b"\n\n")
-        if len(self._rest) > _LARGEST:
-            raise UpstreamFailed(f"the upstream sent an event of over {_LARGEST} bytes")
-        frames = []
+        *events, rest = block.split(b"\n\n")
+        self._rest, self._size = [rest], len(rest)
+        frames = self._check()
         for event in events:
             if event.startswith(b"data: ") and b"\n" not in event:
                 frames.append(event[6:])
@@ -36,6 +41,11 @@ class FrameSplitter:
                 if found is not None:
                     frames.append(found)
         return frames
+
+    def _check(self) -> list[bytes]:
+        if self._size > _LARGEST:
+            raise UpstreamFailed(f"the upstream sent an event of over {_LARGEST} bytes")
+        return []
 
 
 def _data_of(event: bytes) -> bytes | None:
