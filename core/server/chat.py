@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
 
@@ -182,8 +183,12 @@ class TurnResponse(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
+        self._let_go(turn, "the client went away")
+
+    def _let_go(self, turn: Turn, reason: str) -> None:
+        """Nobody follows the turn here any more: it stops, or goes on, as the settings say."""
         if self._core.settings.runs.on_disconnect == "abort":
-            self._core.turns.stop(turn, "the client went away")
+            self._core.turns.stop(turn, reason)
 
     async def _whole(self, turn: Turn, scope: Scope, receive: Receive, send: Send) -> None:
         await turn.ended.wait()
@@ -213,6 +218,11 @@ class TurnResponse(Response):
                 subscription.close()
             await turn.ended.wait()
             error = _error_of(turn)
+        except Lagged:
+            self._let_go(turn, "the client read too slowly")
+            error = Conflict(
+                "the client read so slowly that parts of the answer are gone; ask again and read faster"
+            )
         except MaitredError as refusal:
             error = refusal
         if self._gone:
@@ -227,17 +237,12 @@ class TurnResponse(Response):
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
-async def _pending(subscription: Subscription) -> Any:
-    """The client's bytes of a run, everything pending joined into one write."""
-    try:
-        while events := await subscription.next():
-            data = b"".join([_chunk(event) for event in events if event.stop])
-            if data:
-                yield data
-    except Lagged:
-        raise Conflict(
-            "the client read so slowly that parts of the answer are gone; ask again and read faster"
-        ) from None
+async def _pending(subscription: Subscription) -> AsyncGenerator[bytes, None]:
+    """The client's bytes of a run, everything pending joined into one write; raises Lagged."""
+    while events := await subscription.next():
+        data = b"".join([_chunk(event) for event in events if event.stop])
+        if data:
+            yield data
 
 
 def _chunk(event: RunEvent) -> bytes:

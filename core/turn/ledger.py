@@ -8,7 +8,7 @@ Each transaction is a wait for the disk, and a short turn is made of little else
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -83,6 +83,18 @@ class Pages:
         usage = _usage(self._turn)
         await acknowledged(self._ledger.database, self._account(usage), self._follow)
         return usage
+
+    async def closed(self) -> None:
+        """The end alone is durable: for a turn whose account could not be written."""
+        start = self._start() if self._opened is None else None
+        end = _end(self._turn, None, self._ledger.clock.now())
+
+        def unit(connection: Connection) -> None:
+            if start is not None:
+                start(connection)
+            run_records.end(connection, end)
+
+        await self._ledger.database.write(unit)
 
     def _account(self, usage: Usage | None) -> Unit[_Written]:
         turn, now = self._turn, self._ledger.clock.now()
@@ -183,13 +195,16 @@ def _message(turn: Turn) -> Prepared | None:
 
 
 def _end(turn: Turn, usage: Usage | None, now: int) -> run_records.RunEnd:
+    """How it ended; an abort that was forced has ended the run already, and is recorded as it was told."""
+    run = turn.run
+    stopped: Literal["interrupted", "aborted"] = "interrupted" if turn.interrupted else "aborted"
     return run_records.RunEnd(
         run_id=turn.run_id,
-        status="interrupted" if turn.interrupted else "aborted" if turn.stopped else "completed",
-        exit_code=turn.exit_code,
+        status=stopped if turn.stopped is not None else "completed",
+        exit_code=turn.exit_code if run.exit_code is None else run.exit_code,
         ended_at=now,
         input_tokens=usage.input_tokens if usage is not None else 0,
         output_tokens=usage.output_tokens if usage is not None else 0,
-        micros=turn.micros,
+        micros=turn.micros if usage is not None else 0,
         estimated=usage is not None and usage.estimated,
     )

@@ -240,7 +240,13 @@ class Turns:
                 await asyncio.sleep(0)
 
     async def _account(self, turn: Turn, pages: Pages) -> None:
-        usage = await pages.accounted()
+        try:
+            usage = await pages.accounted()
+        except Exception as error:
+            turn.error = turn.error or _told(turn, error)
+            # the record at least must not call it running until the next start
+            await pages.closed()
+            raise
         self._runs.append(turn.run, turn.whole)
         if usage is not None:
             self._runs.used(

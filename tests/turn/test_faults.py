@@ -139,10 +139,6 @@ async def test_a_run_that_cannot_be_recorded_has_failed(
     assert house.core.router.turn_of("api:local/s") is None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the end is written with the account only: if that fails, the next start closes the record",
-)
 async def test_a_turn_that_cannot_be_accounted_is_still_recorded_as_ended(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
