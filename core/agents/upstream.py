@@ -220,7 +220,8 @@ def _output(frame: bytes, request: AgentRequest, answer: Answer) -> Output:
 
 def _with_chunk(opening: bytes, frame: bytes) -> Output:
     start = len(opening)
-    return Output(b"%b%b}" % (opening, frame), start, start + len(frame))
+    # joined, because formatting takes more memory than it needs, and these are kept for a while
+    return Output(b"".join((opening, frame, b"}")), start, start + len(frame))
 
 
 def _opening(chunk: Chunk) -> bytes:

@@ -297,6 +297,7 @@ class RunRegistry(RunReaders):
         entry.set_timer(
             self._clock.call_later(self._settings.retention_seconds, partial(self._kept.forget, entry))
         )
+        entry.stop = None  # its agent keeps the whole answer, which need not stay as long as the run is kept
         entry.provider_id.run_ended()
         if entry.recorded:
             entry.write = self._writes.add(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -237,6 +239,25 @@ async def test_an_agent_that_cannot_be_asked_is_not_waited_for() -> None:
     house.registry.abort(run.id, "enough")
     assert (run.state, run.exit_code) == ("aborted", 1)
     assert await house.notices() == ["abort_failed"]
+
+
+async def test_an_ended_run_lets_its_agent_go() -> None:
+    """A run is kept for minutes; what its agent holds, the whole answer among it, is not."""
+
+    class Agent:
+        def stop(self, reason: str) -> None:
+            """Never asked."""
+
+    house, agent = House(), Agent()
+    run = house.registry.start("s1", "acme", stop=agent.stop)
+    held = weakref.ref(agent)
+    del agent
+    gc.collect()
+    assert held() is not None
+    house.registry.complete(run.id, exit_code=0)
+    gc.collect()
+    assert held() is None
+    assert frames(house.registry, run.id)
 
 
 async def test_an_agent_that_ends_while_it_is_asked_ends_once() -> None:
