@@ -31,6 +31,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.mkdir(exist_ok=True)
         monkeypatch.setenv(name, str(path))
     for name in os.environ:
-        if name.startswith("MAITRED_") and name != "MAITRED_CONFORMANCE":
+        if name.startswith(("MAITRED_", "OPENAI_")) and name != "MAITRED_CONFORMANCE":
             monkeypatch.delenv(name)
     return tmp_path

@@ -14,6 +14,7 @@ import msgspec
 from core.errors import SettingsError
 from core.settings.check import check
 from core.settings.environment import folders, variables
+from core.settings.offer import offered_upstream
 from core.settings.schema import Settings
 
 
@@ -25,6 +26,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     api_keys: dict[str, str]
     """Upstream name → API key, taken from the environment; never shown."""
+    offered: bool = False
+    """Whether the settings name no upstream, and the one there is comes from variables that clients use, too."""
 
 
 def load(
@@ -55,9 +58,13 @@ def load(
             _put(raw, key, value)
             origins[key] = "flag"
     settings = _convert(raw, origins, path)
+    offer = None if settings.upstreams else offered_upstream(env, settings.server)
+    if offer is not None:
+        settings = msgspec.structs.replace(settings, upstreams=[offer.upstream])
+        origins |= {"upstreams": f"${offer.variable}", "upstreams.openai.base_url": "$OPENAI_BASE_URL"}
     check(settings, origins, path)
     api_keys = _api_keys(settings, env, path) if with_keys else {}
-    return Loaded(settings=settings, origins=origins, path=path, api_keys=api_keys)
+    return Loaded(settings=settings, origins=origins, path=path, api_keys=api_keys, offered=offer is not None)
 
 
 def _api_keys(settings: Settings, env: Mapping[str, str], path: Path) -> dict[str, str]:
