@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.color import ColorType
 from rich.errors import StyleSyntaxError
 from rich.style import Style
 from textual.color import Color, ColorParseError
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from core.errors import SettingsError
 
@@ -45,6 +46,7 @@ _BASE = (
     "surface",
     "panel",
 )
+_SIXTEEN = (ColorType.DEFAULT, ColorType.STANDARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +104,18 @@ def load_looks(name: str, folders: Iterable[Path] = ()) -> Looks:
 
 
 def read_look(path: Path) -> Look:
-    """One theme from its file; raises SettingsError that names the file and the key."""
+    """One theme from its file; raises SettingsError that names the file, the key, what was found and what may be."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: cannot be read as a theme: {error}") from error
+    _refuse_unknown(path, "", raw, ("dark", "ansi", "base", "tones", "parts"))
+    dark, ansi = _switch(path, raw, "dark", True), _switch(path, raw, "ansi", False)
     base = _table(path, raw, "base", _BASE)
     for key, value in base.items():
-        try:
-            Color.parse(value)
-        except ColorParseError as error:
-            raise SettingsError(f"{path}: base.{key}: {value!r} is no colour; write it as #rrggbb") from error
-    plain = _styles(path, "tones", _table(path, raw, "tones", _TONES))
-    plain |= _styles(path, "parts", _table(path, raw, "parts", _PARTS))
+        _check_colour(path, key, value, ansi=ansi)
+    plain = _styles(path, "tones", _table(path, raw, "tones", _TONES), ansi=ansi)
+    plain |= _styles(path, "parts", _table(path, raw, "parts", _PARTS), ansi=ansi)
     cursor = plain["cursor"]
     styles = dict(plain)
     for tone in ("text", "stale", *_TONES):
@@ -133,29 +134,68 @@ def read_look(path: Path) -> Look:
         background=base["background"],
         surface=base["surface"],
         panel=base["panel"],
-        dark=bool(raw.get("dark", True)),
+        dark=dark,
+        ansi=ansi,
+        # what Textual would else mix from the colours above, which names of colours do not allow
+        variables=dict(BUILTIN_THEMES["ansi-dark" if dark else "ansi-light"].variables) if ansi else {},
     )
     return Look(path.stem, theme, styles)
+
+
+def _refuse_unknown(path: Path, place: str, found: Iterable[str], names: Iterable[str]) -> None:
+    unknown = sorted(set(found) - set(names))
+    if unknown:
+        raise SettingsError(f"{path}: {place}{unknown[0]} is not known; allowed here: {', '.join(names)}")
+
+
+def _switch(path: Path, raw: dict[str, Any], key: str, default: bool) -> bool:
+    found = raw.get(key, default)
+    if not isinstance(found, bool):
+        raise SettingsError(f"{path}: {key}: found {found!r:.80}; allowed: true, false")
+    return found
 
 
 def _table(path: Path, raw: dict[str, Any], section: str, names: Iterable[str]) -> dict[str, str]:
     found = raw.get(section)
     if not isinstance(found, dict):
-        raise SettingsError(f"{path}: the table [{section}] is missing")
+        raise SettingsError(f"{path}: the table [{section}] is missing; it says {', '.join(names)}")
+    _refuse_unknown(path, f"{section}.", found, names)
     for name in names:
-        if not isinstance(found.get(name), str):
-            raise SettingsError(f"{path}: {section}.{name} is missing, or is no text")
-    unknown = sorted(set(found) - set(names))
-    if unknown:
-        raise SettingsError(f"{path}: {section}.{unknown[0]} is not known; there are: {', '.join(names)}")
+        if name not in found:
+            raise SettingsError(f"{path}: {section}.{name} is missing; say how it looks")
+        if not isinstance(found[name], str):
+            raise SettingsError(
+                f'{path}: {section}.{name}: found {found[name]!r:.80}; allowed: a text, as in "#86b387"'
+            )
     return found
 
 
-def _styles(path: Path, section: str, found: Mapping[str, str]) -> dict[str, Style]:
+def _check_colour(path: Path, key: str, text: str, *, ansi: bool) -> None:
+    """Textual knows more ways to write a colour; these are those that its own widgets can mix, or leave alone."""
+    try:
+        colour = Color.parse(text)
+    except ColorParseError:
+        colour = None
+    if colour is None or (colour.ansi is not None) != ansi or colour.auto:
+        allowed = "one of the sixteen, as in ansi_green" if ansi else "a colour as #rrggbb"
+        raise SettingsError(f"{path}: base.{key}: found {text!r:.80}; allowed: {allowed}")
+
+
+def _styles(path: Path, section: str, found: Mapping[str, str], *, ansi: bool) -> dict[str, Style]:
     styles: dict[str, Style] = {}
     for name, text in found.items():
         try:
-            styles[name] = Style.parse(text)
+            style = Style.parse(text)
         except StyleSyntaxError as error:
-            raise SettingsError(f"{path}: {section}.{name}: {text!r} is no style: {error}") from error
+            raise SettingsError(
+                f"{path}: {section}.{name}: found {text!r:.80}; allowed: a style such as "
+                f'"bold underline #86b387 on #11151a" ({error})'
+            ) from error
+        colours = (style.color, style.bgcolor)
+        if ansi and any(colour and colour.type not in _SIXTEEN for colour in colours):
+            raise SettingsError(
+                f"{path}: {section}.{name}: found {text!r:.80}; allowed with ansi = true: the terminal's colours, "
+                "as in red, bright_blue, default"
+            )
+        styles[name] = style
     return styles

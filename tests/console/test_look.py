@@ -27,19 +27,49 @@ def test_the_users_own_themes_are_added_and_win(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(_DARK, encoding="utf-8")
     (tmp_path / "dark.toml").write_text(_DARK.replace("#c9d1d6", "#ffffff"), encoding="utf-8")
     looks = load_looks("mine", [tmp_path])
-    assert [look.name for look in looks.all()] == ["dark", "high-contrast", "light", "mine"]
-    assert str(looks.all()[0].style("text")) == "#ffffff"
+    assert [look.name for look in looks.all()] == [
+        "ansi",
+        "colour-blind",
+        "dark",
+        "high-contrast",
+        "light",
+        "mine",
+    ]
+    assert str(looks.all()[2].style("text")) == "#ffffff"
+
+
+_ANSI = (theme_folders()[0] / "ansi.toml").read_text(encoding="utf-8")
+
+_GOOD = 'good = "#86b387"'
+_BLUE = 'primary = "#7aa2c7"'
 
 
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
         ("= =", "cannot be read as a theme"),
-        (_DARK.replace("[tones]", "[tunes]"), r"the table \[tones\] is missing"),
-        (_DARK.replace('good = "#86b387"', "good = 7"), "tones.good is missing, or is no text"),
-        (_DARK.replace('good = "#86b387"', 'good = "#86b387"\nfine = "red"'), "tones.fine is not known"),
-        (_DARK.replace('primary = "#7aa2c7"', 'primary = "blueish"'), "base.primary: 'blueish' is no colour"),
-        (_DARK.replace('rule = "#333d47"', 'rule = "not not"'), "parts.rule: 'not not' is no style"),
+        ("[a]\nb = " + "[" * 5000, "cannot be read as a theme"),
+        (
+            _DARK.replace("[tones]", "[tunes]"),
+            "tunes is not known; allowed here: dark, ansi, base, tones, parts",
+        ),
+        (_DARK.partition("[parts]")[0], r"the table \[parts\] is missing; it says text, heading"),
+        (_DARK.replace("dark = true", 'dark = "yes"'), "dark: found 'yes'; allowed: true, false"),
+        (_DARK.replace(_GOOD, "good = 7"), 'tones.good: found 7; allowed: a text, as in "#86b387"'),
+        (_DARK.replace(_GOOD, ""), "tones.good is missing"),
+        (_DARK.replace(_GOOD, f'{_GOOD}\nfine = "red"'), "tones.fine is not known; allowed here: dim, good"),
+        (_DARK.replace(_BLUE, 'primary = "blueish"'), "base.primary: found 'blueish'; allowed: .* #rrggbb"),
+        (
+            _DARK.replace(_BLUE, 'primary = "ansi_blue"'),
+            "base.primary: found 'ansi_blue'; allowed: .* #rrggbb",
+        ),
+        (
+            _DARK.replace('rule = "#333d47"', 'rule = "not not"'),
+            "parts.rule: found 'not not'; allowed: a style",
+        ),
+        (_ANSI.replace('"ansi_red"', '"#ff0000"'), "base.error: found '#ff0000'; allowed: .* ansi_green"),
+        (_ANSI.replace('"bold red"', '"bold #ff0000"'), "tones.bad: found 'bold #ff0000'; allowed with ansi"),
+        (_ANSI.replace('"bold red"', '"bold orange3"'), "tones.bad: found 'bold orange3'; allowed with ansi"),
     ],
 )
 def test_a_wrong_theme_is_refused(tmp_path: Path, wrong: str, why: str) -> None:
@@ -47,4 +77,18 @@ def test_a_wrong_theme_is_refused(tmp_path: Path, wrong: str, why: str) -> None:
     path.write_text(wrong, encoding="utf-8")
     with pytest.raises(SettingsError, match=why) as refused:
         load_looks("dark", [tmp_path])
-    assert str(path) in refused.value.message
+    assert refused.value.message.startswith(f"{path}: ")
+    assert "\n" not in refused.value.message
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"folder\.toml: cannot be read as a theme"):
+        load_looks("dark", [tmp_path])
+
+
+def test_a_theme_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(
+        SettingsError, match="'pink'; there are: ansi, colour-blind, dark, high-contrast, light"
+    ):
+        load_looks("pink")
