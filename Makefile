@@ -117,7 +117,7 @@ $(VENV)/checkout:
 
 $(VENV)/runtime: pyproject.toml constraints.txt $(VENV)/checkout
 	@echo "maitred: installing what it needs into $(VENV)"
-	@$(PIP) install --quiet -c constraints.txt -e .
+	@$(PIP) install --quiet -c constraints.txt -e '.[uvloop]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt $(VENV)/checkout

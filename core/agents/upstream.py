@@ -109,6 +109,7 @@ class Upstream:
         self, request: AgentRequest, response: aiohttp.ClientResponse, answer: Answer
     ) -> AsyncGenerator[list[Output], None]:
         splitter = FrameSplitter()
+        first = True
         patience = self._settings.first_byte_seconds
         while data := await _read(response, patience):
             patience = self._settings.idle_seconds
@@ -119,6 +120,11 @@ class Upstream:
                         yield outputs
                         return
                     outputs.append(_output(frame, request, answer))
+                    if first:
+                        # somebody waits for it: it goes before the rest is even looked at
+                        first = False
+                        yield outputs
+                        outputs = []
             except UpstreamFailed:
                 # the chunks before the bad one were received, so the client gets them
                 yield outputs
