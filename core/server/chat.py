@@ -183,12 +183,8 @@ class TurnResponse(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
-        self._let_go(turn, "the client went away")
-
-    def _let_go(self, turn: Turn, reason: str) -> None:
-        """Nobody follows the turn here any more: it stops, or goes on, as the settings say."""
         if self._core.settings.runs.on_disconnect == "abort":
-            self._core.turns.stop(turn, reason)
+            self._core.turns.stop(turn, "the client went away")
 
     async def _whole(self, turn: Turn, scope: Scope, receive: Receive, send: Send) -> None:
         await turn.ended.wait()
@@ -218,10 +214,11 @@ class TurnResponse(Response):
                 subscription.close()
             await turn.ended.wait()
             error = _error_of(turn)
-        except Lagged:
-            self._let_go(turn, "the client read too slowly")
+        except Lagged as lag:
+            # it is dropped alone: the run goes on, and can be followed from there
             error = Conflict(
-                "the client read so slowly that parts of the answer are gone; ask again and read faster"
+                "the client read so slowly that parts of the answer are gone; "
+                f"follow run {turn.run_id} after {lag.resume_after}, or ask again and read faster"
             )
         except MaitredError as refusal:
             error = refusal
