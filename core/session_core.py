@@ -15,7 +15,7 @@ import msgspec
 from core.admission import WaitingRoom
 from core.agents import Directory
 from core.clock import Clock, SystemClock, timestamp
-from core.errors import SessionNotFound, ShuttingDown
+from core.errors import SessionNotFound, ShuttingDown, StartRefused
 from core.ids import Ids
 from core.journal import Journal
 from core.operator import Operator

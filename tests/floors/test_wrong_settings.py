@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from core.errors import SettingsError
-from core.settings import load
+from core.agents import Directory
+from core.errors import SettingsError, StartRefused
+from core.session_core import SessionCore
+from core.settings import Settings, Storage, load
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,10 @@ def test_a_key_is_taken_without_the_white_space_around_it(tmp_path: Path) -> Non
     )
     loaded = load(path, env={"K": " key\n"})
     assert loaded.api_keys == {"a": "key"}
+
+
+async def test_a_storage_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:
+    settings = Settings(storage=Storage(url="postgresql://u@localhost/house"))
+    with pytest.raises(StartRefused, match=r"storage\.url"):
+        await SessionCore.open(settings, tmp_path, directory=Directory([]))
+    assert list(tmp_path.iterdir()) == [], "nothing was begun"
