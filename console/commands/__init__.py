@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from console.commands.doctor import doctor
+from console.commands.init import init
 from console.commands.live import attach, open_console
 from console.commands.paper import config, info
 from console.commands.script import do, view, watch
@@ -28,7 +30,7 @@ def cli(context: click.Context, config_file: str | None, host: str | None, port:
         context.exit(open_console(config_file, host, port))
 
 
-for command in (serve, attach, view, watch, do, info, config):
+for command in (serve, attach, view, watch, do, init, doctor, info, config):
     cli.add_command(command)
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from console.commands import cli
+from console.commands.meanings import MEANINGS
 from console.keymap import key_table_markdown
 from core.settings import Settings
 
@@ -54,6 +55,13 @@ def test_the_settings_table() -> None:
         assert means
         told[key.strip("`")] = default_in(default)
     assert told == dict(settings(Settings))
+
+
+def test_the_settings_mean_the_same_everywhere() -> None:
+    table = re.search(r"\| key \| default \| means \|\n\|---.*\n((?:\|.*\n)+)", README)
+    assert table is not None
+    rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.group(1).splitlines())
+    assert {key.strip("`"): means for key, _, means in rows} == MEANINGS
 
 
 def test_the_key_table() -> None:

@@ -1,0 +1,1 @@
+"""What `maitred doctor` looks at: a module for each part of the surroundings."""
