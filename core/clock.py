@@ -136,6 +136,21 @@ class ManualClock:
                 timer.callback()
         self._elapsed_ms = target
 
+    def step(self, until: int) -> bool:
+        """Move to the next timer due by the wall time `until`, and fire that one alone.
+
+        False when there is none, and the clock stands at `until`.
+        """
+        target = until - self._start
+        while self._timers and self._timers[0][0] <= target:
+            due, _, timer = heapq.heappop(self._timers)
+            if not timer.cancelled:
+                self._elapsed_ms = max(self._elapsed_ms, due)
+                timer.callback()
+                return True
+        self._elapsed_ms = max(self._elapsed_ms, target)
+        return False
+
     async def settle(self, seconds: float, *, turns: int = 20) -> None:
         """Like `advance`, but lets woken tasks run between one due moment and the next."""
         target = self._elapsed_ms + round(seconds * 1000)

@@ -44,7 +44,7 @@ class Herald:
             models |= self._touched(change)
             self._floor.apply(change, now)
             self._tell(change, now)
-        self.tell_queues(models, now)
+        self.tell_queues(sorted(models), now)  # in an order that no hash decides
 
     def tell_queues(self, models: Iterable[str], now: int) -> None:
         """Tell the queues whose figures are others than those told last."""
