@@ -10,6 +10,7 @@ from console.commands.doctor import doctor
 from console.commands.init import init
 from console.commands.live import attach, open_console
 from console.commands.paper import config, info
+from console.commands.sandbox import sandbox
 from console.commands.script import do, view, watch
 from console.commands.serve import serve
 from core.errors import CoreUnreachable, MaitredError
@@ -30,7 +31,7 @@ def cli(context: click.Context, config_file: str | None, host: str | None, port:
         context.exit(open_console(config_file, host, port))
 
 
-for command in (serve, attach, view, watch, do, init, doctor, info, config):
+for command in (sandbox, serve, attach, view, watch, do, init, doctor, info, config):
     cli.add_command(command)
 
 

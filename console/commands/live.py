@@ -49,8 +49,10 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
     where = f"[{address}]:{served}" if ":" in address else f"{address}:{served}"
     with contextlib.closing(listener):
         try:
-            return _run(
-                _app(start, loaded, title=f"maitred {where}", address=f"http://{where}", on_quit=let_go)
+            return run_console(
+                console_over(
+                    start, loaded, title=f"maitred {where}", address=f"http://{where}", on_quit=let_go
+                )
             )
         finally:
             asyncio.run(let_go(True))
@@ -71,11 +73,12 @@ def attach(url: str | None, read_only: bool, token_env: str | None) -> None:
     """Open the console over a core that runs elsewhere; it stays when the console leaves."""
     loaded = load_settings(None, with_keys=False)
     core = remote_core(url, token_env)
-    app = _app(core, loaded, title=f"maitred {core.url}", embedded=False, read_only=read_only)
-    raise SystemExit(_run(app))
+    app = console_over(core, loaded, title=f"maitred {core.url}", embedded=False, read_only=read_only)
+    raise SystemExit(run_console(app))
 
 
-def _app(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:
+def console_over(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:
+    """The console over a core, or over a function that makes one, as the settings want it to look."""
     from console.app import ConsoleApp
     from core.settings import folders
 
@@ -90,7 +93,7 @@ def _app(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:
     )
 
 
-def _run(app: ConsoleApp) -> int:
+def run_console(app: ConsoleApp) -> int:
     """Run the console until it leaves, by a key or by a signal; raises what kept the core from starting."""
     app.run()
     if app.failure is not None:
