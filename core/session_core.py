@@ -138,6 +138,8 @@ class SessionCore:
         `lock` is one that the caller took already. With `background` False no ticker and no sweep run by
         themselves: tests drive them.
         """
+        if settings.storage.url != "sqlite":
+            raise StartRefused("storage.url: this version keeps its data in SQLite only; set it to sqlite")
         clock = clock or SystemClock()
         new_id = new_id or Ids().new
         lock = lock or FolderLock(folder)
