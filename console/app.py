@@ -43,8 +43,9 @@ class ConsoleApp(App[None]):
 
     `core` is a core, or a function that makes one when the first picture stands. With `embedded` the core ends
     with the console, so that leaving asks while turns are in flight. `on_quit` replaces `core.aclose()`, and
-    `address` is where clients reach the core, for the hints in empty panes. Raises SettingsError for a theme or
-    a key that there is not. After `run`, `failure` says why the core did not start.
+    `address` and `model` are where clients reach the core and what they may ask for, for the hints in empty panes.
+    Raises SettingsError for a theme or a key that there is not. After `run`, `failure` says why the core did not
+    start.
     """
 
     TITLE: str | None = "maitred"
@@ -66,6 +67,7 @@ class ConsoleApp(App[None]):
         title: str = "maitred",
         embedded: bool = True,
         address: str = ADDRESS,
+        model: str = "auto",
         first: str = "runs",
         on_quit: OnQuit | None = None,
         clock: Clock | None = None,
@@ -102,6 +104,7 @@ class ConsoleApp(App[None]):
             restyle=self._restyle,
             title=title,
             address=address,
+            model=model,
         )
 
     @property

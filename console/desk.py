@@ -14,11 +14,17 @@ from console.panes.model import PaneModel
 from console.state import Changed, ConsoleState
 
 ADDRESS = "http://127.0.0.1:8484"
+# it breaks only inside the JSON, where a terminal that copies the blanks at a line's end does no harm
 _CURL = (
-    "curl {address}/v1/chat/completions \\\n"
-    "  -H 'content-type: application/json' \\\n"
-    '  -d \'{{"model": "…", "messages": [{{"role": "user", "content": "hello"}}]}}\''
+    'curl -H content-type:application/json -d \'{{"model": "{model}",\n'
+    '  "messages": [{{"role": "user", "content":\n'
+    '  "hello"}}]}}\' {address}/v1/chat/completions'
 )
+
+
+def example_request(address: str, model: str) -> str:
+    """Lines for a shell that send a first turn to the core at `address`."""
+    return _CURL.format(address=address, model=model)
 
 
 @dataclass(slots=True)
@@ -46,6 +52,8 @@ class Desk:
     restyle: Callable[[], None]
     title: str = "maitred"
     address: str = ADDRESS
+    model: str = "auto"
+    """The model that an example asks for."""
     said: Said = field(default_factory=Said)
     models: dict[str, PaneModel] = field(default_factory=lambda: {pane.id: PaneModel(pane) for pane in PANES})
     watching: list[PaneModel] = field(default_factory=list)
@@ -71,7 +79,7 @@ class Desk:
     @property
     def curl(self) -> str:
         """How somebody who sees an empty pane fills it."""
-        return _CURL.format(address=self.address)
+        return example_request(self.address, self.model)
 
     @property
     def stale(self) -> bool:

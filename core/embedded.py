@@ -27,6 +27,7 @@ from core.protocol import (
     SessionDetail,
     ViewPart,
 )
+from core.server.loop import loop_factory
 from core.server.serve import Server, asgi
 from core.session_core import SessionCore
 from core.settings import Folders, Loaded
@@ -70,7 +71,7 @@ class EmbeddedCore:
 
         async def build() -> tuple[SessionCore, Server | None]:
             settings = loaded.settings
-            directory = Directory.of_upstreams(settings.upstreams, loaded.api_keys)
+            directory = Directory.of_upstreams(settings.upstreams, loaded.api_keys, offered=loaded.offered)
             core = await SessionCore.open(settings, folders.data, directory=directory, lock=lock)
             if listener is None:
                 return core, None
@@ -200,7 +201,8 @@ class EmbeddedCore:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._live())
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(self._live())
         except BaseException as error:
             self._failure = error
         finally:

@@ -60,6 +60,8 @@ def examine(config_file: str | None) -> list[Check]:
 
 
 def _settings(loaded: Loaded) -> Check:
+    if loaded.settings.storage.url != "sqlite":
+        return wrong("settings", "storage.url: this version keeps its data in SQLite", 'set it to "sqlite"')
     if loaded.path.is_file():
         return good("settings", f"{loaded.path} is right")
     return good("settings", f"no file at {loaded.path}: the defaults hold (maitred init writes one)")

@@ -45,13 +45,19 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
         for core in house:
             await core.aclose(0.0 if now else loaded.settings.server.drain_seconds)
 
+    example = example_model(loaded)
     address, served = listener.getsockname()[:2]
     where = f"[{address}]:{served}" if ":" in address else f"{address}:{served}"
     with contextlib.closing(listener):
         try:
             return run_console(
                 console_over(
-                    start, loaded, title=f"maitred {where}", address=f"http://{where}", on_quit=let_go
+                    start,
+                    loaded,
+                    title=f"maitred {where}",
+                    address=f"http://{where}",
+                    model=example,
+                    on_quit=let_go,
                 )
             )
         finally:
@@ -73,8 +79,17 @@ def attach(url: str | None, read_only: bool, token_env: str | None) -> None:
     """Open the console over a core that runs elsewhere; it stays when the console leaves."""
     loaded = load_settings(None, with_keys=False)
     core = remote_core(url, token_env)
-    app = console_over(core, loaded, title=f"maitred {core.url}", embedded=False, read_only=read_only)
+    app = console_over(
+        core, loaded, title=f"maitred {core.url}", address=core.url, embedded=False, read_only=read_only
+    )
     raise SystemExit(run_console(app))
+
+
+def example_model(loaded: Loaded) -> str:
+    """The model that a first request can ask for: the built-in one where nothing is set up, else the core's choice."""
+    settings = loaded.settings
+    bare = (loaded.offered or not settings.upstreams) and not settings.admission.models
+    return "maitred/echo" if bare else "auto"
 
 
 def console_over(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:

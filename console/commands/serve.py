@@ -15,7 +15,6 @@ from console.commands.common import load_settings, ready_folders
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
     from core.settings import Folders, Loaded
     from core.store.lock import FolderLock
@@ -29,6 +28,7 @@ def serve(config_file: str | None, host: str | None, port: int | None) -> None:
     """Serve the core without a console, until SIGTERM or ctrl+c."""
     from core.server.auth import check_exposure
     from core.server.listener import bind
+    from core.server.loop import loop_factory
     from core.store.lock import FolderLock
 
     loaded = load_settings(config_file, host, port)
@@ -36,18 +36,8 @@ def serve(config_file: str | None, host: str | None, port: int | None) -> None:
     folders = ready_folders()
     lock = FolderLock(folders.data)
     listener = bind(loaded.settings.server)
-    with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with contextlib.closing(listener), asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(loaded, folders, lock, listener))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Uvloop's loop where it is installed, else the standard one."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 async def _serve(loaded: Loaded, folders: Folders, lock: FolderLock, listener: socket.socket) -> None:
@@ -56,7 +46,7 @@ async def _serve(loaded: Loaded, folders: Folders, lock: FolderLock, listener: s
     from core.session_core import SessionCore
 
     settings = loaded.settings
-    directory = Directory.of_upstreams(settings.upstreams, loaded.api_keys)
+    directory = Directory.of_upstreams(settings.upstreams, loaded.api_keys, offered=loaded.offered)
     core = await SessionCore.open(settings, folders.data, directory=directory, lock=lock)
     try:
         server = Server(core, listener, asgi(core, folders.state))

@@ -177,7 +177,8 @@ RUNS: Pane[RunRow] = Pane(
     target=_target,
     empty=(
         "No runs: no turn is being served, and none ended in the last minutes.",
-        "Send one:",
+        "Send one (y copies the lines):",
         "{curl}",
+        "Or look at a busy house with invented people first: maitred sandbox",
     ),
 )

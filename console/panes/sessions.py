@@ -201,7 +201,8 @@ SESSIONS: Pane[SessionLine] = Pane(
     target=_target,
     empty=(
         "No live sessions: one is built with its first turn, and evicted when it is idle for long.",
-        "Send a turn:",
+        "Send a turn (y copies the lines):",
         "{curl}",
+        "Or look at a busy house with invented people first: maitred sandbox",
     ),
 )

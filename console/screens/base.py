@@ -55,6 +55,10 @@ class DeskScreen(Screen[None]):
     def aim(self) -> Target | str:
         """What a command would hit now, or why there is nothing to hit."""
 
+    def example(self) -> str:
+        """What can be copied where there is no row: lines that bring one, or nothing."""
+        return ""
+
     def on_key(self, event: events.Key) -> None:
         """Do what the key map says; other keys go on to Textual."""
         action = self.desk.keys.find(
@@ -134,7 +138,11 @@ class DeskScreen(Screen[None]):
     def _copy(self) -> None:
         target = self.aim()
         if isinstance(target, str):
-            self.desk.say(target, "warn")
+            if example := self.example():
+                self.app.copy_to_clipboard(example)
+                self.desk.say("copied: the lines that send a first turn")
+            else:
+                self.desk.say(target, "warn")
             return
         self.app.copy_to_clipboard(neutral(target.label))
         self.desk.say(f"copied: {target.label}")

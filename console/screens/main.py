@@ -222,6 +222,10 @@ class MainScreen(DeskScreen):
             return f"the cursor was out of sight, on {target.label}: here it is; press again to act on it"
         return target
 
+    def example(self) -> str:
+        shown = self.desk.state.head is not None and not self.model.known
+        return self.desk.curl if shown and "{curl}" in self.model.pane.empty else ""
+
     def _no_row(self) -> str:
         if self.model.lost:
             return "the row under the cursor is gone: choose another with the arrows"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.agents.agent import Agent
-from core.agents.upstream import Upstream
+from core.clock import SystemClock
 from core.errors import ModelNotFound
 from core.settings import Upstream as UpstreamSettings
 
@@ -25,9 +25,23 @@ class Directory:
                 self._for_the_rest = (name, agent)
 
     @classmethod
-    def of_upstreams(cls, upstreams: Sequence[UpstreamSettings], api_keys: Mapping[str, str]) -> Directory:
-        """The agents that the settings name."""
-        return cls([(each.name, Upstream(each, api_keys.get(each.name)), each.models) for each in upstreams])
+    def of_upstreams(
+        cls, upstreams: Sequence[UpstreamSettings], api_keys: Mapping[str, str], *, offered: bool = False
+    ) -> Directory:
+        """The agents that the settings name; `maitred/echo` beside what is only `offered`, or where there is none."""
+        if offered or not upstreams:
+            from core.agents.echo import ECHO_MODEL, Echo
+
+            echo: list[tuple[str, Agent, Sequence[str]]] = [("maitred", Echo(SystemClock()), [ECHO_MODEL])]
+        else:
+            echo = []
+        if not upstreams:
+            return cls(echo)
+        # its HTTP client costs 10 MB, which a house with agents of its own has no use for
+        from core.agents.upstream import Upstream
+
+        named = [(each.name, Upstream(each, api_keys.get(each.name)), each.models) for each in upstreams]
+        return cls([*echo, *named])
 
     @property
     def models(self) -> list[tuple[str, str]]:

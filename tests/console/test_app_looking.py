@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 
 import pytest
 
@@ -189,7 +191,8 @@ async def test_themes_go_round() -> None:
         for _ in range(len(console.app.desk.looks.all())):
             await console.press("ctrl+t")
             names.append(console.app.desk.looks.current.name)
-        assert sorted(names) == ["dark", "high-contrast", "light"]
+            assert console.app.native_ansi_color == (names[-1] == "ansi")
+        assert sorted(names) == ["ansi", "colour-blind", "dark", "high-contrast", "light"]
         assert names[-1] == "dark"
 
 
@@ -215,13 +218,36 @@ async def test_without_colours_the_marks_are_there(monkeypatch: pytest.MonkeyPat
 
 
 async def test_empty_panes_say_what_to_do() -> None:
-    async with opened(FakeCore(), address="http://127.0.0.1:9") as console:
-        await console.sees("curl http://127.0.0.1:9/v1/chat")
+    async with opened(FakeCore(), address="http://127.0.0.1:9", model="maitred/echo") as console:
+        for text in (
+            '{"model": "maitred/echo",',
+            "http://127.0.0.1:9/v1/chat/completions",
+            "maitred sandbox",
+        ):
+            await console.sees(text)
         for key, text in (("1", "[[admission.models]]"), ("4", "No pins"), ("6", "Nothing has happened")):
             await console.press(key)
             await console.sees(text)
         await console.press("enter", "X")
         await console.sees("there is nothing here")
+
+
+@pytest.mark.parametrize("padding", ["", "   "])
+async def test_the_example_of_an_empty_pane_survives_being_copied(padding: str) -> None:
+    async with opened(FakeCore(), address="http://127.0.0.1:9", model="maitred/echo") as console:
+        await console.sees("curl")
+        await console.press("y")
+        await console.sees("copied")
+        copied = console.app.clipboard
+        from_the_screen = "\n".join(line + padding for line in copied.split("\n"))
+        curl, header, kind, data, body, address = shlex.split(from_the_screen)
+        assert (curl, header, kind, data) == ("curl", "-H", "content-type:application/json", "-d")
+        assert json.loads(body) == {
+            "model": "maitred/echo",
+            "messages": [{"role": "user", "content": "hello"}],
+        }
+        assert address == "http://127.0.0.1:9/v1/chat/completions"
+        assert max(map(len, copied.split("\n"))) < 80
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (20, 5), (200, 60)])
@@ -265,7 +291,7 @@ async def test_a_core_that_refuses_to_start_ends_the_console() -> None:
 
 
 def test_wrong_settings_are_refused_before_the_screen_is_taken() -> None:
-    with pytest.raises(SettingsError, match="there are: dark"):
+    with pytest.raises(SettingsError, match=r"there are: .*dark"):
         ConsoleApp(FakeCore(), theme="pink")
     with pytest.raises(SettingsError, match=r"keys\.abrot"):
         ConsoleApp(FakeCore(), keys={"abrot": "X"})

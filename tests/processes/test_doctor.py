@@ -94,6 +94,12 @@ def test_wrong_settings_are_told_beside_what_can_be_checked(house: House) -> Non
     assert {"data", "database", "terminal"} <= set(checks)
 
 
+def test_a_storage_that_no_start_would_take(house: House) -> None:
+    code, checks = examined(house, MAITRED_STORAGE_URL="postgresql://me:hidden@db/maitred")
+    assert (code, checks["settings"]["verdict"]) == (1, "wrong")
+    assert "hidden" not in str(checks)
+
+
 def test_a_wrong_theme_and_a_wrong_key(house: House) -> None:
     themes = house.config / "themes"
     themes.mkdir(parents=True)
