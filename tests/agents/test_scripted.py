@@ -113,7 +113,12 @@ async def test_reasoning_and_tools_come_as_their_own_events() -> None:
 
 
 async def test_a_whole_answer_comes_at_the_end_as_one() -> None:
-    script: list[Step] = [Say("Hel"), Wait(1), Say("lo"), Report(input_tokens=1, output_tokens=2, cached_tokens=1)]
+    script: list[Step] = [
+        Say("Hel"),
+        Wait(1),
+        Say("lo"),
+        Report(input_tokens=1, output_tokens=2, cached_tokens=1),
+    ]
     talk = Talk(script, request(stream=False))
     assert await talk.after(0.5) == []
     assert await talk.after(0.5) == [{"kind": "text", "content": "Hello"}]
