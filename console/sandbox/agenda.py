@@ -17,8 +17,9 @@ OperatorAct = Literal["abort", "admit", "ban", "unban", "dirty", "forgive", "pau
 
 
 class Arrive(msgspec.Struct, frozen=True):
-    """Look whether somebody comes; `comes` is False for a look ahead at another hour of the day."""
+    """Somebody comes, at that time (ms) of the plan; `comes` is False for a look at the rate of another hour."""
 
+    at: int
     comes: bool
 
 

@@ -96,7 +96,7 @@ def seated(
     """
     match answer:
         case ActiveSeat() | Disabled():
-            return Next("talk", dice.between((0.5, 4)))
+            return Next("talk", dice.between((0.5, 4)) * pace)
         case QueuedSeat() if waited >= patience:
             return Next("leave", 0)
         case QueuedSeat():

@@ -64,7 +64,8 @@ class Workload:
 
     def start(self) -> None:
         """Open the doors."""
-        self._book(0, Arrive(comes=False))
+        self._agenda.book(self._started_at, Arrive(self._started_at, comes=False))
+        self._arm()
         for spell in self._scenario.spells:
             self._book(spell.first, Change(spell, begins=True))
 
@@ -135,12 +136,17 @@ class Workload:
                 assert_never(what)
 
     def _arrive(self, errand: Arrive) -> None:
-        """Let somebody in, and book the next arrival. Where none comes for long, look again: the rate may rise."""
+        """Let somebody in, and plan the next arrival. Where none comes for long, look again: the rate may rise.
+
+        The plan goes by its own times, so that a house which is behind gets everybody in the end.
+        """
         if errand.comes and (guest := self._cast.arrive()) is not None:
             self._book(0, Do(guest, "ask"))
-        seconds = (self._clock.now() - self._started_at) / 1000
+        seconds = (errand.at - self._started_at) / 1000
         gap = self._dice.gap(arrival_rate(self._scenario, self._cast.users, self._pace, seconds))
-        self._book(min(gap, _LOOK_AHEAD), Arrive(comes=gap <= _LOOK_AHEAD))
+        at = errand.at + round(min(gap, _LOOK_AHEAD) * 1000)
+        self._agenda.book(at, Arrive(at, comes=gap <= _LOOK_AHEAD))
+        self._arm()
 
     def _change(self, change: Change) -> None:
         spell = change.spell
