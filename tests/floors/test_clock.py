@@ -102,3 +102,17 @@ def test_the_system_clock_is_in_milliseconds() -> None:
     clock = SystemClock()
     assert clock.now() > 1_700_000_000_000
     assert clock.monotonic() <= clock.monotonic()
+
+
+def test_a_manual_clock_steps_from_one_timer_to_the_next() -> None:
+    clock = ManualClock(at=1000)
+    fired: list[tuple[str, int]] = []
+    for name, seconds in (("late", 5.0), ("first", 1.0), ("same moment", 1.0), ("cancelled", 2.0)):
+        timer = clock.call_later(seconds, lambda name=name: fired.append((name, clock.now())))  # type: ignore[misc]
+        if name == "cancelled":
+            timer.cancel()
+    assert [clock.step(4000) for _ in range(3)] == [True, True, False]
+    assert fired == [("first", 2000), ("same moment", 2000)]
+    assert clock.now() == 4000
+    assert clock.step(6000)
+    assert fired[-1] == ("late", 6000)

@@ -153,9 +153,9 @@ async def test_an_evening_comes_and_goes(quick_folder: Path) -> None:
 
 
 def journal_of(folder: Path, *, seed: int, hash_seed: int) -> subprocess.Popen[bytes]:
-    """A play of five minutes in a process of its own, which writes its journal."""
+    """A play of some minutes in a process of its own, which writes its journal."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.sandbox.stepping", "outage", "40", str(seed), "300", str(folder)],
+        [sys.executable, "-m", "tests.sandbox.stepping", "outage", "60", str(seed), "400", str(folder)],
         cwd=CHECKOUT,
         env={"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"},
         stdout=subprocess.PIPE,
