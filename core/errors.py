@@ -25,7 +25,7 @@
     │   └── UpstreamRefused      it answered with an error of its own, passed on as it came
     ├── CoreUnreachable          a remote core does not answer
     ├── InternalError            a defect of maitred; the log has the details
-    └── StartRefused             maitred cannot start: settings, folder, port, database
+    └── StartRefused             maitred cannot start: settings, folder, port, database, terminal
 
 An error is one line that says what, where and what to do. Its ``code`` is stable and travels over the wire;
 `error_from_code` makes the same class of it on the other side.
@@ -270,6 +270,12 @@ class PortInUse(StartRefused):
     """Somebody listens on the address already."""
 
     code = "port_in_use"
+
+
+class TerminalUnfit(StartRefused):
+    """The console has no terminal to draw on, or one that cannot show it."""
+
+    code = "terminal_unfit"
 
 
 def _tree(root: type[MaitredError]) -> Iterator[type[MaitredError]]:

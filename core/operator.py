@@ -42,13 +42,14 @@ from core.protocol import (
     ReleasePin,
     ResetStrikes,
     ResumeAdmission,
+    RunRow,
     UnbanUser,
     action_of,
     target_of,
 )
 from core.protocol.outdated import outdates
 from core.router import SessionRouter
-from core.runs import Run, RunRegistry
+from core.runs import RunRegistry
 from core.store import audit
 from core.store.database import Database
 from core.store.pins import Pins
@@ -117,7 +118,7 @@ class Operator:
             message=f"{action_of(command)}: {len(targets)} target{'s' * (len(targets) != 1)}; {turns}",
         )
 
-    def _lost(self, command: AnyCommand) -> list[Run]:
+    def _lost(self, command: AnyCommand) -> list[RunRow]:
         """The running turns that the command would cut off."""
         match command:
             case AbortRun(run_id=run_id):
@@ -126,7 +127,8 @@ class Operator:
                 run = self._runs.current(key)
             case _:
                 return []
-        return [run] if run is not None and not run.ended else []
+        row = self._runs.row(run) if run is not None and not run.ended else None
+        return [row] if row is not None else []
 
     def _targets(self, command: AnyCommand) -> list[str]:
         """What a command is aimed at: session keys, or the one run, user or model that it names."""

@@ -91,7 +91,7 @@ class Answer:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._refusal: list[str] = []
-        self._reasoning = 0
+        self._written = 0
         self._tool_calls: dict[int, dict[str, Any]] = {}
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
@@ -111,10 +111,9 @@ class Answer:
         return [self._tool_calls[index] for index in sorted(self._tool_calls)]
 
     @property
-    def written(self) -> str:
-        """All that was produced, for an estimate of its tokens."""
-        calls = "".join(call["function"]["name"] + call["function"]["arguments"] for call in self.tool_calls)
-        return self.text + self.refusal + calls + "x" * self._reasoning
+    def written(self) -> int:
+        """How many characters were produced, reasoning and calls included, for an estimate of the tokens."""
+        return self._written
 
     @property
     def refusal(self) -> str:
@@ -141,10 +140,12 @@ class Answer:
     def _add(self, delta: Delta) -> None:
         if delta.content:
             self._text.append(delta.content)
+            self._written += len(delta.content)
         elif delta.refusal:
             self._refusal.append(delta.refusal)
+            self._written += len(delta.refusal)
         if delta.reasoning_content:
-            self._reasoning += len(delta.reasoning_content)
+            self._written += len(delta.reasoning_content)
         for place, piece in enumerate(delta.tool_calls or ()):
             # a whole answer lists its calls without an index: there the place in the list is the index
             index = place if piece.index is None else piece.index
@@ -153,5 +154,7 @@ class Answer:
             )
             call["id"] = piece.id or call["id"]
             if piece.function is not None:
-                call["function"]["name"] += piece.function.name or ""
-                call["function"]["arguments"] += piece.function.arguments or ""
+                name, arguments = piece.function.name or "", piece.function.arguments or ""
+                call["function"]["name"] += name
+                call["function"]["arguments"] += arguments
+                self._written += len(name) + len(arguments)

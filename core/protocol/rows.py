@@ -102,7 +102,7 @@ class CostRow(Row, frozen=True, kw_only=True, tag="cost", gc=False):
 
 
 class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
-    """One run: where its log stands, who follows it, what it used so far."""
+    """One run: where its log stands, who follows it, what it used so far; `estimated` until that is reported."""
 
     run_id: str
     session_key: str
@@ -120,6 +120,7 @@ class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
     input_tokens: int
     output_tokens: int
     micros: int
+    estimated: bool = False
 
 
 AnyRow = QueueRow | SeatRow | SessionRow | PinRow | CostRow | RunRow

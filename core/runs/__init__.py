@@ -6,7 +6,7 @@ from core.runs.answers import Control, Dropped, Published, Swallowed
 from core.runs.log import RunEvent, RunLog
 from core.runs.records import RunRecords
 from core.runs.registry import RunRegistry
-from core.runs.run import Run, RunStatus, exit_code_of, frame, position
+from core.runs.run import Run, RunStatus, Used, exit_code_of, frame, position
 from core.runs.stored import StoredRuns
 from core.runs.subscription import Lagged, Subscription
 
@@ -24,6 +24,7 @@ __all__ = [
     "StoredRuns",
     "Subscription",
     "Swallowed",
+    "Used",
     "exit_code_of",
     "frame",
     "position",

@@ -9,7 +9,7 @@ from core.clock import Timer, timestamp
 from core.protocol import RunRow
 from core.runs.bell import Bell
 from core.runs.provider_id import ProviderId
-from core.runs.run import Run
+from core.runs.run import Run, Used
 from core.runs.watchdog import Watchdog
 
 
@@ -21,6 +21,7 @@ class Entry:
         "_started_at",
         "bell",
         "control",
+        "meter",
         "provider_id",
         "recorded",
         "run",
@@ -36,12 +37,15 @@ class Entry:
         run: Run,
         *,
         stop: Callable[[str], None] | None,
+        meter: Callable[[], Used] | None,
         recorded: bool,
         provider_id: ProviderId,
         watchdog: Watchdog,
     ) -> None:
         self.run = run
         self.stop = stop
+        self.meter = meter
+        """Asked what the run has used by now, until somebody says so; then None."""
         self.recorded = recorded
         self.provider_id = provider_id
         self.watchdog = watchdog
@@ -67,10 +71,15 @@ class Entry:
         self._row = None
 
     @property
+    def used(self) -> Used:
+        """What the run has used so far, as well as that is known."""
+        return self.run.used if self.meter is None else self.meter()
+
+    @property
     def row(self) -> RunRow:
         """The run as a view shows it; the same object until something changes."""
         if self._row is None:
-            run, log = self.run, self.run.log
+            run, log, used = self.run, self.run.log, self.used
             self._row = RunRow(
                 run_id=run.id,
                 session_key=run.session_key,
@@ -85,8 +94,9 @@ class Entry:
                 last_seq=log.last,
                 buffered_bytes=log.bytes,
                 subscribers=self.subscribers,
-                input_tokens=run.input_tokens,
-                output_tokens=run.output_tokens,
-                micros=run.micros,
+                input_tokens=used.input_tokens,
+                output_tokens=used.output_tokens,
+                micros=used.micros,
+                estimated=used.estimated,
             )
         return self._row

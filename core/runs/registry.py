@@ -22,7 +22,7 @@ from core.runs.log import RunLog
 from core.runs.provider_id import ProviderId
 from core.runs.reading import RunReaders
 from core.runs.records import RunRecords
-from core.runs.run import Run, head_of, terminal_payload
+from core.runs.run import Run, Used, head_of, terminal_payload
 from core.runs.watchdog import Watchdog
 from core.runs.writes import Writes
 from core.settings import Runs
@@ -71,7 +71,7 @@ class RunRegistry(RunReaders):
         """Until everything told so far is durable, or was reported as failed."""
         await self._writes.settle()
 
-    def start(
+    def start(  # noqa: PLR0913 - what is known of a run, by name
         self,
         session_key: str,
         provider: str,
@@ -79,12 +79,14 @@ class RunRegistry(RunReaders):
         user_id: str | None = None,
         model: str | None = None,
         stop: Callable[[str], None] | None = None,
+        meter: Callable[[], Used] | None = None,
         run_id: str | None = None,
         recorded: bool = True,
         provider_session_id: str | None = None,
     ) -> Run:
         """Begin a run. `stop` is given for an agent in this process: an abort calls it with the reason.
 
+        `meter` estimates what the run has used by now; it is asked whenever a row is made, until `used` is told.
         With `recorded` False the caller writes start and end to the database itself. `provider_session_id` is what
         is known already of the provider's name for the session. Raises RunInProgress, InvalidArgument for an empty
         key or provider or a run id that is taken, ShuttingDown. See `recorded` for when it is durable.
@@ -119,6 +121,7 @@ class RunRegistry(RunReaders):
         entry = Entry(
             run,
             stop=stop,
+            meter=meter,
             recorded=recorded,
             provider_id=ProviderId(provider_session_id, partial(self._save_provider_id, run)),
             watchdog=Watchdog(self._clock, run, self._settings.stall_seconds, self._stalled),
@@ -227,11 +230,12 @@ class RunRegistry(RunReaders):
             )
             self._force(entry)
 
-    def used(self, run: Run, *, input_tokens: int, output_tokens: int, micros: int) -> None:
-        """What the run has used so far, in all: tokens, and micro-USD."""
-        run.input_tokens, run.output_tokens, run.micros = input_tokens, output_tokens, micros
+    def used(self, run: Run, used: Used) -> None:
+        """What the run has used so far, in all; from now on its meter is not asked."""
+        run.used = used
         entry = self._kept.find(run.id)
         if entry is not None:
+            entry.meter = None
             self._kept.moved(entry)
 
     async def recorded(self, run: Run) -> None:
@@ -288,6 +292,7 @@ class RunRegistry(RunReaders):
         payload = terminal_payload(
             run.provider, exit_code=exit_code, aborted=aborted, interrupted=interrupted, fields=fields
         )
+        run.used, entry.meter = entry.used, None
         before = run.log.bytes
         run.log.extend([(payload, 0, 0)])
         run.ended_at = self._clock.now()

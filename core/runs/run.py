@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,16 @@ RunStatus = Literal["running", "completed", "aborted", "interrupted"]
 """How a run stands in the database (decision 12)."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Used(NamedTuple):
+    """What a run has used so far: tokens, micro-USD, and whether that is an estimate."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    micros: int = 0
+    estimated: bool = False
+
 
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
@@ -31,18 +41,16 @@ class Run:
         "ended_at",
         "exit_code",
         "id",
-        "input_tokens",
         "interrupted",
         "last_event",
         "last_producer_seq",
         "log",
-        "micros",
         "model",
-        "output_tokens",
         "provider",
         "session_key",
         "stalled",
         "started_at",
+        "used",
         "user_id",
     )
 
@@ -73,9 +81,7 @@ class Run:
         self.last_event = last_event
         self.last_producer_seq: int | None = None
         self.dropped = 0
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.micros = 0
+        self.used = Used()
         self.log = log
 
     @property

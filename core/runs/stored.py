@@ -48,9 +48,10 @@ class StoredRuns:
             status=status,
             exit_code=run.exit_code,
             ended_at=run.ended_at,
-            input_tokens=run.input_tokens,
-            output_tokens=run.output_tokens,
-            micros=run.micros,
+            input_tokens=run.used.input_tokens,
+            output_tokens=run.used.output_tokens,
+            micros=run.used.micros,
+            estimated=run.used.estimated,
         )
         return self._database.submit(_nothing(lambda connection: run_records.end(connection, end)))
 

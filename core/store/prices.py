@@ -98,12 +98,22 @@ def estimate(text_in: str | Sequence[Mapping[str, Any]], text_out: str) -> Usage
 
     `text_in` is a text, or the messages of a request, whose texts and called arguments are counted.
     """
-    read = len(text_in) if isinstance(text_in, str) else sum(map(_characters, text_in))
-    return Usage(input_tokens=_tokens(read), output_tokens=_tokens(len(text_out)), estimated=True)
+    read = len(text_in) if isinstance(text_in, str) else characters(text_in)
+    return estimate_lengths(read, len(text_out))
 
 
-def _tokens(characters: int) -> int:
-    return -(-characters // CHARACTERS_PER_TOKEN)
+def estimate_lengths(read: int, written: int) -> Usage:
+    """The same from so many characters read and written."""
+    return Usage(input_tokens=_tokens(read), output_tokens=_tokens(written), estimated=True)
+
+
+def characters(messages: Sequence[Mapping[str, Any]]) -> int:
+    """How many characters the texts and called arguments of these messages have."""
+    return sum(map(_characters, messages))
+
+
+def _tokens(count: int) -> int:
+    return -(-count // CHARACTERS_PER_TOKEN)
 
 
 def _characters(message: Mapping[str, Any]) -> int:

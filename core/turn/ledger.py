@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from core.clock import Clock
+from core.runs import Used
 from core.store import run_records
 from core.store.acknowledged import acknowledged
 from core.store.choice import Choice
@@ -22,7 +23,7 @@ from core.store.database import Database, Unit
 from core.store.history import append_in, reconcile
 from core.store.message import Prepared, clean_message, prepare
 from core.store.pins import Changed, Pins
-from core.store.prices import PriceList, Usage, estimate
+from core.store.prices import PriceList, Usage, estimate_lengths
 from core.store.sessions import Stamp
 from core.turn.checkpoints import Checkpoints
 from core.turn.one import Turn
@@ -39,6 +40,11 @@ class Ledger(msgspec.Struct, frozen=True):
     prices: PriceList
     clock: Clock
     epoch: str
+
+    def so_far(self, turn: Turn) -> Used:
+        """What a running turn has used by now: as reported, or estimated from what was read and written."""
+        usage = _usage(turn)
+        return Used() if usage is None else used_of(usage, self.prices.price_or_zero(turn.model, usage))
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -171,13 +177,20 @@ class Pages:
         )
 
 
+def used_of(usage: Usage | None, micros: int) -> Used:
+    """What a run shows of that usage and its price; nothing where nothing was used."""
+    if usage is None:
+        return Used()
+    return Used(usage.input_tokens, usage.output_tokens, micros, usage.estimated)
+
+
 def _usage(turn: Turn) -> Usage | None:
     """What was reported; else an estimate, unless the upstream was never asked or never took the request."""
     if turn.answer.usage is not None:
         return turn.answer.usage
     if not turn.answer.written and (turn.error is not None or not turn.asked):
         return None
-    return estimate(turn.request.messages, turn.answer.written)
+    return estimate_lengths(turn.read, turn.answer.written)
 
 
 def _message(turn: Turn) -> Prepared | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from core.errors import MaitredError
 from core.protocol import AccessTier
 from core.runs import Run
 from core.store.choice import Choice
+from core.store.prices import characters
 
 
 class TurnRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,11 @@ class Turn:
     def run(self) -> Run:
         """The turn's run, from `begun` on."""
         return self.begun.result()
+
+    @cached_property
+    def read(self) -> int:
+        """How many characters the request has, for an estimate of its tokens."""
+        return characters(self.request.messages)
 
     @property
     def model(self) -> str:

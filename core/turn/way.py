@@ -18,6 +18,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 
 from core.admission import WaitingRoom
 from core.agents import AgentRequest, Directory
@@ -36,7 +37,7 @@ from core.store import sessions
 from core.store.choice import Choice
 from core.store.fingerprint import turn_fingerprint
 from core.turn.chat_session import ChatSession
-from core.turn.ledger import Ledger, Pages
+from core.turn.ledger import Ledger, Pages, used_of
 from core.turn.one import Turn, TurnRequest
 
 _BUSY_RETRY_MS = 1000
@@ -199,6 +200,7 @@ class Turns:
             user_id=request.user_id,
             model=choice.model,
             stop=turn.cut,
+            meter=partial(self._ledger.so_far, turn),
             run_id=turn.run_id,
             recorded=False,
         )
@@ -248,13 +250,7 @@ class Turns:
             await pages.closed()
             raise
         self._runs.append(turn.run, turn.whole)
-        if usage is not None:
-            self._runs.used(
-                turn.run,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                micros=turn.micros,
-            )
+        self._runs.used(turn.run, used_of(usage, turn.micros))
 
     def _finish(self, turn: Turn) -> None:
         self._runs.complete(

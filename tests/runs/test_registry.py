@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import InvalidArgument, NoActiveRun, RunInProgress, RunNotFound, ShuttingDown, StorageFailed
 from core.protocol import Progress
-from core.runs import Dropped, Published, RunRegistry, Swallowed
+from core.runs import Dropped, Published, RunRegistry, Swallowed, Used
 from tests.runs.fakes import House, MemoryRecords, ready, text
 
 
@@ -343,7 +343,7 @@ async def test_what_moves_is_told_four_times_a_second_and_only_while_it_moves() 
     assert not [event for event in await house.told() if isinstance(event, Progress)]
     house.clock.advance(0.001)
     house.registry.append(two, ready("x"))
-    house.registry.used(two, input_tokens=5, output_tokens=6, micros=7)
+    house.registry.used(two, Used(5, 6, 7))
     house.registry.append(one, ready("x"))
     house.registry.complete(one.id, exit_code=0)
     house.clock.advance(10)
@@ -384,7 +384,31 @@ async def test_a_row_tells_everything() -> None:
         "inputTokens": 0,
         "outputTokens": 0,
         "micros": 0,
+        "estimated": False,
     }
+
+
+async def test_until_it_is_told_a_run_shows_what_its_meter_says() -> None:
+    house = House()
+    used = Used(10, 0, 3, True)
+    run = house.registry.start("s1", "acme", meter=lambda: used)
+    (row,) = house.registry.rows()
+    assert (row.input_tokens, row.micros, row.estimated) == (10, 3, True)
+    used = Used(10, 5, 8, True)
+    house.registry.append(run, ready("x"))
+    (row,) = house.registry.rows()
+    assert (row.output_tokens, row.micros) == (5, 8)
+    house.registry.used(run, Used(11, 6, 9))
+    (row,) = house.registry.rows()
+    assert (row.input_tokens, row.output_tokens, row.micros, row.estimated) == (11, 6, 9, False)
+
+
+async def test_a_run_that_ends_untold_keeps_its_last_estimate() -> None:
+    house = House()
+    run = house.registry.start("s1", "acme", meter=lambda: Used(10, 5, 8, True))
+    house.registry.complete(run.id, exit_code=1)
+    (row,) = house.registry.rows()
+    assert (row.state, row.output_tokens, row.micros, row.estimated) == ("failed", 5, 8, True)
 
 
 async def test_starts_and_ends_are_recorded() -> None:

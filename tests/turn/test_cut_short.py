@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core.settings import Runs
+from core.protocol import AbortRun
+from core.settings import Admission, Model, Runs
 from core.store.acknowledged import acknowledged
 from core.store.tables import checkpoints, runs
 from tests.end_to_end.conftest import House, Opening
@@ -185,3 +186,28 @@ async def test_no_checkpoint_outlives_its_run(house: House, monkeypatch: pytest.
     await finished(house)
     left = await house.core.database.read(lambda c: c.execute(select(checkpoints)).all())
     assert left == []
+
+
+async def test_while_it_runs_it_shows_what_it_will_have_cost(open_house: Opening) -> None:
+    priced = Model(
+        id="slow-between?s=30", tier="SIMPLE", input_usd_per_million=500.0, output_usd_per_million=900.0
+    )
+    async with open_house(admission=Admission(models=[priced])) as house:
+        asked = asking(house, stream=True, model=priced.id)
+        for _ in range(500):
+            rows = list(house.core.runs.rows())
+            if rows and rows[0].last_seq:
+                break
+            await asyncio.sleep(0.01)
+        (row,) = rows
+        assert row.state == "running"
+        assert row.estimated
+        assert row.output_tokens > 0
+        assert row.micros == row.input_tokens * 500 + row.output_tokens * 900
+        preview = await house.core.preview(AbortRun(command_id="p", run_id=row.run_id))
+        assert (preview.tokens, preview.micros) == (row.input_tokens + row.output_tokens, row.micros)
+        asked.cancel()
+        await settled(house)
+        (ended,) = await finished(house)
+        assert ended.estimated, "nobody reported what was cut off"
+        assert ended.micros >= row.micros
