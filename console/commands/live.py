@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.commands.common import load_settings, ready_folders, remote_core
+from console.commands.health.terminal import require_terminal
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 def open_console(config_file: str | None, host: str | None, port: int | None) -> int:
     """Open the console over an embedded core; answers the exit code.
 
-    What can be refused is refused before the screen is taken: settings, folders, the lock, the port.
+    What can be refused is refused before the screen is taken: terminal, settings, folders, the lock, the port.
     """
     from core.server.auth import check_exposure
     from core.server.listener import bind
     from core.settings import user_name
     from core.store.lock import FolderLock
 
+    require_terminal()
     loaded = load_settings(config_file, host, port)
     check_exposure(loaded.settings.server.host, loaded.settings.tokens)
     folders = ready_folders()
@@ -77,6 +79,7 @@ def _import_embedded() -> type[EmbeddedCore]:
 @click.option("--token-env", help="The variable that holds the token; else the local one is used.")
 def attach(url: str | None, read_only: bool, token_env: str | None) -> None:
     """Open the console over a core that runs elsewhere; it stays when the console leaves."""
+    require_terminal()
     loaded = load_settings(None, with_keys=False)
     core = remote_core(url, token_env)
     app = console_over(

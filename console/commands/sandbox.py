@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.commands.common import load_settings
+from console.commands.health.terminal import require_terminal
 from console.commands.live import console_over, run_console
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def sandbox(seed: int, speed: float, users: int, scenario: str, port: int | None
 
     The core is a real one; its agents are not. Nothing is kept: no settings, no data, no log.
     """
+    require_terminal()
     with contextlib.ExitStack() as stack:
         listener = None
         if port is not None:

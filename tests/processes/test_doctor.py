@@ -175,9 +175,15 @@ def test_what_an_upstream_answers(status: int, body: Any, verdict: str, said: st
     assert (check.verdict, said in check.said) == (verdict, True), check
 
 
+def test_without_a_terminal_nothing_is_wrong_with_it(empty: House) -> None:
+    code, checks = examined(empty, TERM="", PYTHONIOENCODING="ascii")
+    assert (code, checks["terminal"]["verdict"]) == (0, "note")
+    assert not {"colours", "letters"} & set(checks)
+
+
 def test_the_terminal() -> None:
     assert _size((80, 24)).verdict == "good"
-    assert _size((79, 24)).verdict == _size((80, 23)).verdict == _size(None).verdict == "note"
+    assert _size((79, 24)).verdict == _size((80, 23)).verdict == "note"
     assert _colours("dumb", "", plain=False).verdict == "wrong"
     assert _colours("xterm", "", plain=False).verdict == "note"
     assert _colours("xterm-256color", "", plain=False).verdict == "good"

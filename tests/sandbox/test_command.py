@@ -84,7 +84,11 @@ def test_real_clients_may_join_in(house: House) -> None:
 def test_a_port_that_is_taken_is_told_before_the_screen_is(house: House) -> None:
     with bind(Server(port=0)) as taken:
         port = str(taken.getsockname()[1])
-        house.run("sandbox", "--port", port).refused("somebody listens there already", port)
+        with sandbox(house, "--port", port) as terminal:
+            assert terminal.finish() == 1
+            (line,) = terminal.said()
+        assert f":{port}: somebody listens there already" in line
+        assert b"\x1b" not in terminal.sent
     check_nothing_is_left(house)
 
 
