@@ -7,6 +7,7 @@ import pty
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_without_any_terminal(empty: House, command: list[str]) -> None:
 @pytest.mark.parametrize("redirected", STREAMS)
 def test_with_one_stream_elsewhere(empty: House, tty: int, command: list[str], redirected: str) -> None:
     file = subprocess.DEVNULL if redirected == "stdin" else subprocess.PIPE
-    streams = {name: file if name == redirected else tty for name in STREAMS}
+    streams: dict[str, Any] = {name: file if name == redirected else tty for name in STREAMS}
     with empty.start(*command, **streams) as process:
         done = process.finish()
     assert done.code == 1
