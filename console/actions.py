@@ -68,6 +68,8 @@ class Action:
     group: str = "Look"
     footer: int = 0
     """How early it is shown in the footer: 1 first, 0 never."""
+    fresh: bool = False
+    """Whether it is offered only in a fresh house: nothing is set up in it, and nobody has come yet."""
 
     @property
     def acts(self) -> bool:
@@ -155,6 +157,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("reverse", "o", "reverse", "panes", "sort the other way round"),
     Action("freeze", "f", "freeze", "panes", "hold the pane still; changes are counted, and none is lost"),
     Action("maximise", "m", "maximise", "panes", "the table alone, or with what is beside it"),
+    Action(
+        "sandbox",
+        "p",
+        "sandbox",
+        "panes",
+        "play: close this house while it is fresh, and open the sandbox instead",
+        group="Begin",
+        footer=1,
+        fresh=True,
+    ),
     Action("copy", "y", "copy", "everywhere", "copy the key under the cursor to the clipboard"),
     Action("theme", "ctrl+t", "theme", "everywhere", "the next theme"),
     Action("help", "?", "help", "everywhere", "what can be done here", footer=7),
@@ -211,8 +223,14 @@ ACTIONS: tuple[Action, ...] = (
 BY_ID = {action.id: action for action in ACTIONS}
 
 
-def offered(scope: Scope, *, acting: bool, actions: Iterable[Action] = ACTIONS) -> list[Action]:
-    """The actions of a place, without those that act when acting is off."""
+def offered(
+    scope: Scope, *, acting: bool, fresh: bool = False, actions: Iterable[Action] = ACTIONS
+) -> list[Action]:
+    """The actions of a place, without those that act when acting is off, and those that need a fresh house."""
     return [
-        action for action in actions if action.scope in ("everywhere", scope) and (acting or not action.acts)
+        action
+        for action in actions
+        if action.scope in ("everywhere", scope)
+        and (acting or not action.acts)
+        and (fresh or not action.fresh)
     ]

@@ -44,8 +44,9 @@ class ConsoleApp(App[None]):
     `core` is a core, or a function that makes one when the first picture stands. With `embedded` the core ends
     with the console, so that leaving asks while turns are in flight. `on_quit` replaces `core.aclose()`, and
     `address` and `model` are where clients reach the core and what they may ask for, for the hints in empty panes.
-    Raises SettingsError for a theme or a key that there is not. After `run`, `failure` says why the core did not
-    start.
+    With `playable` the key of the sandbox is offered while nobody has come. Raises SettingsError for a theme or a
+    key that there is not. After `run`, `failure` says why the core did not start, and `play` whether the operator
+    wants the sandbox now.
     """
 
     TITLE: str | None = "maitred"
@@ -69,6 +70,7 @@ class ConsoleApp(App[None]):
         address: str = ADDRESS,
         model: str = "auto",
         first: str = "runs",
+        playable: bool = False,
         on_quit: OnQuit | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -76,6 +78,7 @@ class ConsoleApp(App[None]):
         keymap_in_force = keymap(keys)
         super().__init__()
         self.failure: StartRefused | None = None
+        self.play = False
         self._embedded = embedded
         self._on_quit = on_quit
         self._frame_seconds = 1 / frames_per_second
@@ -102,6 +105,7 @@ class ConsoleApp(App[None]):
             wake=self.wake,
             leave=self._leave,
             restyle=self._restyle,
+            play=self._leave_to_play if playable else None,
             title=title,
             address=address,
             model=model,
@@ -183,18 +187,22 @@ class ConsoleApp(App[None]):
         self._dark.enter_context(self.batch_update())
         self.terminate()
 
-    def _leave(self, now: bool, *, ask: bool = True) -> None:
+    def _leave_to_play(self) -> None:
+        self._leave(False, play=True)
+
+    def _leave(self, now: bool, *, ask: bool = True, play: bool = False) -> None:
         if self._leaving and now:
-            # beside the drain that is under way, which this cuts short
+            # beside the drain that is under way, which this cuts short; who is in such a hurry wants nothing else
+            self.play = False
             self.run_worker(self._let_go_and_exit(True), group="cut", exclusive=True)
             return
-        self.run_worker(self._quit(now, ask=ask), group="quit", exclusive=True)
+        self.run_worker(self._quit(now, ask=ask, play=play), group="quit", exclusive=True)
 
-    async def _quit(self, now: bool, *, ask: bool) -> None:
+    async def _quit(self, now: bool, *, ask: bool, play: bool) -> None:
         turns = self.desk.state.totals.in_flight
         if turns and ask and not now and self._embedded and not await self._may_cut(turns):
             return
-        self._leaving = True
+        self._leaving, self.play = True, play
         self.desk.say(
             "leaving" if now else "leaving: waiting for the turns to end; ctrl+q cuts them off", "warn"
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from console.acting import Acting
+from console.actions import BY_ID
 from console.feed import Feed
 from console.keymap import Keymap
 from console.look import Looks
@@ -39,7 +40,8 @@ class Said:
 class Desk:
     """The state, the link, the hands, the keys and the looks of one console.
 
-    `wake` asks for a frame, `leave` quits (True: at once), `restyle` draws everything in another theme.
+    `wake` asks for a frame, `leave` quits (True: at once), `restyle` draws everything in another theme. `play` leaves
+    as `leave` does and has the sandbox opened instead; it is None where that would close somebody's house.
     """
 
     state: ConsoleState
@@ -50,6 +52,7 @@ class Desk:
     wake: Callable[[], None]
     leave: Callable[[bool], None]
     restyle: Callable[[], None]
+    play: Callable[[], None] | None = None
     title: str = "maitred"
     address: str = ADDRESS
     model: str = "auto"
@@ -75,6 +78,16 @@ class Desk:
         """Bring one pane up to what is known now: a key may be pressed before the next frame."""
         self.note(self.state.take_changed())
         model.catch_up(self.state)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the house may be closed for the sandbox: it is ours, nothing is set up, and nobody has come yet."""
+        return self.play is not None and self.state.head is not None and not self.state.rows.count()
+
+    @property
+    def way_to_sandbox(self) -> str:
+        """How somebody who has nothing to look at yet opens the sandbox."""
+        return f"press {self.keys.shown(BY_ID['sandbox'])}" if self.fresh else "maitred sandbox"
 
     @property
     def curl(self) -> str:

@@ -38,12 +38,14 @@ class Keymap:
         key = self.keys[action.id]
         return _SHOWN.get(key, key)
 
-    def find(self, scope: Scope, key: str, character: str | None, *, acting: bool) -> Action | None:
+    def find(
+        self, scope: Scope, key: str, character: str | None, *, acting: bool, fresh: bool = False
+    ) -> Action | None:
         """The action of a key press: `key` is the terminal's name of it, `character` what it would type."""
         pressed = {normal(key)}
         if character is not None and character.isprintable():
             pressed = {character}
-        for action in offered(scope, acting=acting):
+        for action in offered(scope, acting=acting, fresh=fresh):
             if self.keys[action.id] in pressed:
                 return action
         return None
@@ -87,7 +89,7 @@ def keymap(keys: Mapping[str, str] | None = None) -> Keymap:
 def _refuse_clashes(chosen: Mapping[str, str]) -> None:
     for scope in ("panes", "session"):
         taken: dict[str, str] = {}
-        for action in offered(scope, acting=True):
+        for action in offered(scope, acting=True, fresh=True):
             other = taken.setdefault(chosen[action.id], action.id)
             if other != action.id:
                 raise SettingsError(

@@ -10,7 +10,7 @@ from console.commands.doctor import doctor
 from console.commands.init import init
 from console.commands.live import attach, open_console
 from console.commands.paper import config, info
-from console.commands.sandbox import sandbox
+from console.commands.sandbox import play, sandbox
 from console.commands.script import do, view, watch
 from console.commands.serve import serve
 from core.errors import CoreUnreachable, MaitredError
@@ -28,7 +28,8 @@ def cli(context: click.Context, config_file: str | None, host: str | None, port:
     Without a command: the console over an embedded core, which also listens on 127.0.0.1:8484 for real clients.
     """
     if context.invoked_subcommand is None:
-        context.exit(open_console(config_file, host, port))
+        ended = open_console(config_file, host, port)
+        context.exit(play(config_file=config_file) if ended.play else ended.code)
 
 
 for command in (sandbox, serve, attach, view, watch, do, init, doctor, info, config):

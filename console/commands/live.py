@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from core.settings import Loaded
 
 
-def open_console(config_file: str | None, host: str | None, port: int | None) -> int:
-    """Open the console over an embedded core; answers the exit code.
+class Ended(NamedTuple):
+    """How a console was left: its exit code, and whether the sandbox is wanted now."""
+
+    code: int
+    play: bool
+
+
+def open_console(config_file: str | None, host: str | None, port: int | None) -> Ended:
+    """Open the console over an embedded core; answers when everything that it held is free again.
 
     What can be refused is refused before the screen is taken: terminal, settings, folders, the lock, the port.
     """
@@ -47,21 +54,21 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
         for core in house:
             await core.aclose(0.0 if now else loaded.settings.server.drain_seconds)
 
-    example = example_model(loaded)
+    bare = is_bare(loaded)
     address, served = listener.getsockname()[:2]
     where = f"[{address}]:{served}" if ":" in address else f"{address}:{served}"
     with contextlib.closing(listener):
         try:
-            return run_console(
-                console_over(
-                    start,
-                    loaded,
-                    title=f"maitred {where}",
-                    address=f"http://{where}",
-                    model=example,
-                    on_quit=let_go,
-                )
+            app = console_over(
+                start,
+                loaded,
+                title=f"maitred {where}",
+                address=f"http://{where}",
+                model="maitred/echo" if bare else "auto",
+                playable=bare,
+                on_quit=let_go,
             )
+            return Ended(run_console(app), app.play)
         finally:
             asyncio.run(let_go(True))
             lock.release()
@@ -88,11 +95,10 @@ def attach(url: str | None, read_only: bool, token_env: str | None) -> None:
     raise SystemExit(run_console(app))
 
 
-def example_model(loaded: Loaded) -> str:
-    """The model that a first request can ask for: the built-in one where nothing is set up, else the core's choice."""
+def is_bare(loaded: Loaded) -> bool:
+    """Whether nothing is set up yet: a first request may ask for the built-in model, and the sandbox is offered."""
     settings = loaded.settings
-    bare = (loaded.offered or not settings.upstreams) and not settings.admission.models
-    return "maitred/echo" if bare else "auto"
+    return (loaded.offered or not settings.upstreams) and not settings.admission.models
 
 
 def console_over(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:

@@ -21,31 +21,35 @@ if TYPE_CHECKING:
 
     from core.embedded import EmbeddedCore
     from core.protocol import Core
+    from core.settings import Loaded
 
+_SEED, _SPEED, _USERS, _SCENARIO = 1, 10.0, 150, "peak"
 _SCENARIOS = ("calm", "peak", "runaway", "outage")
 """The names of `console.sandbox.scenarios`, which are not imported for a line of help."""
 
 
 @click.command()
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed brings the same people.")
+@click.option(
+    "--seed", type=int, default=_SEED, show_default=True, help="The same seed brings the same people."
+)
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 200),
-    default=10.0,
+    default=_SPEED,
     show_default=True,
     help="How many times faster than real the sandbox's time runs.",
 )
 @click.option(
     "--users",
     type=click.IntRange(1, 50_000),
-    default=150,
+    default=_USERS,
     show_default=True,
     help="How many people there are.",
 )
 @click.option(
     "--scenario",
     type=click.Choice(_SCENARIOS),
-    default="peak",
+    default=_SCENARIO,
     show_default=True,
     help="What happens to them.",
 )
@@ -59,22 +63,43 @@ def sandbox(seed: int, speed: float, users: int, scenario: str, port: int | None
 
     The core is a real one; its agents are not. Nothing is kept: no settings, no data, no log.
     """
+    raise SystemExit(play(seed, speed, users, scenario, port))
+
+
+def play(
+    seed: int = _SEED,
+    speed: float = _SPEED,
+    users: int = _USERS,
+    scenario: str = _SCENARIO,
+    port: int | None = None,
+    *,
+    config_file: str | None = None,
+) -> int:
+    """Open the console over the sandbox; answers its exit code when nothing of it is left.
+
+    Of the settings only `[console]` and `[keys]` count.
+    """
     require_terminal()
     with contextlib.ExitStack() as stack:
         listener = None
         if port is not None:
             listener = stack.enter_context(contextlib.closing(_bind(port)))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maitred-sandbox-")))
-        code = _open(seed, speed, users, scenario, listener, folder)
-    raise SystemExit(code)
+        loaded = load_settings(config_file, with_keys=False)
+        return _open(loaded, seed, speed, users, scenario, listener, folder)
 
 
 def _open(
-    seed: int, speed: float, users: int, scenario: str, listener: socket.socket | None, folder: Path
+    loaded: Loaded,
+    seed: int,
+    speed: float,
+    users: int,
+    scenario: str,
+    listener: socket.socket | None,
+    folder: Path,
 ) -> int:
     from core.settings import user_name
 
-    loaded = load_settings(None, with_keys=False)
     # a log would else go to the screen; it goes with the folder
     logging.basicConfig(filename=folder / "maitred.log", level=logging.WARNING, force=True)
     house: list[EmbeddedCore] = []

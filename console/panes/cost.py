@@ -109,6 +109,7 @@ COST: Pane[CostRow] = Pane(
     facts=_facts,
     target=_target,
     empty=(
-        "Nothing has been booked yet: a turn's usage is, when it ends, at the prices of [[admission.models]].",
+        "Nothing has been booked yet: when a turn ends its usage is,",
+        "at the prices under [[admission.models]] in the settings.",
     ),
 )

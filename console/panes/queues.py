@@ -140,8 +140,8 @@ QUEUES: Pane[QueueRow] = Pane(
     facts=_queue_facts,
     target=lambda state, queue: Target(label=queue.model),
     empty=(
-        "No models are configured for admission, so nobody has to queue: everybody is let in.",
-        "Name models under [[admission.models]] in the settings to give them seats and a queue.",
+        "No models are set up for admission, so nobody queues: everybody is let in.",
+        "Name some under [[admission.models]] in the settings, for seats and a queue.",
     ),
 )
 

@@ -179,6 +179,5 @@ RUNS: Pane[RunRow] = Pane(
         "No runs: no turn is being served, and none ended in the last minutes.",
         "Send one (y copies the lines):",
         "{curl}",
-        "Or look at a busy house with invented people first: maitred sandbox",
     ),
 )

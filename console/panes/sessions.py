@@ -200,9 +200,8 @@ SESSIONS: Pane[SessionLine] = Pane(
     facts=_facts,
     target=_target,
     empty=(
-        "No live sessions: one is built with its first turn, and evicted when it is idle for long.",
+        "No live sessions: one is built at its first turn, and evicted when idle.",
         "Send a turn (y copies the lines):",
         "{curl}",
-        "Or look at a busy house with invented people first: maitred sandbox",
     ),
 )

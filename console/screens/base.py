@@ -62,7 +62,11 @@ class DeskScreen(Screen[None]):
     def on_key(self, event: events.Key) -> None:
         """Do what the key map says; other keys go on to Textual."""
         action = self.desk.keys.find(
-            self.scope, event.key, event.character, acting=not self.desk.acting.read_only
+            self.scope,
+            event.key,
+            event.character,
+            acting=not self.desk.acting.read_only,
+            fresh=self.desk.fresh,
         )
         if action is not None and (action.id == "back" or not self.typing):
             event.stop()
@@ -89,9 +93,12 @@ class DeskScreen(Screen[None]):
 
     def footer(self) -> list[Part]:
         """The keys worth knowing, the most important first."""
-        look, acting = self.desk.looks.current, self.desk.acting.armed
+        look = self.desk.looks.current
         parts = [Part(" ", look.style("dim"))]
-        shown = [action for action in offered(self.scope, acting=acting) if action.footer]
+        fresh = self.desk.fresh
+        # in a fresh house there is nothing to act on
+        here = offered(self.scope, acting=self.desk.acting.armed and not fresh, fresh=fresh)
+        shown = [action for action in here if action.footer]
         for action in sorted(shown, key=lambda action: action.footer):
             parts.append(Part(self.desk.keys.shown(action), look.style("key_acts" if action.acts else "key")))
             parts.append(Part(f" {action.label}  ", look.style("dim")))

@@ -50,7 +50,8 @@ class HelpScreen(ModalScreen[None]):
         if not acting.armed:
             state = "read-only" if acting.read_only else "disarmed: ! arms"
             shown.append(Paragraph("", f"Keys that act are not listed: this console is {state}.", "warn"))
-        actions = sorted(offered(self._scope, acting=acting.armed), key=lambda action: action.group)
+        here = offered(self._scope, acting=acting.armed, fresh=self._desk.fresh)
+        actions = sorted(here, key=lambda action: action.group)
         for group, members in groupby(actions, key=lambda action: action.group):
             shown += [Paragraph("", ""), Paragraph("", group, "accent")]
             for action in members:

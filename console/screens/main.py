@@ -87,6 +87,7 @@ class MainScreen(DeskScreen):
             "open": self._open,
             "back": self._escape,
             "quit": self._quit,
+            "sandbox": self._play,
             "filter": self._filter,
             "sort": self._sort,
             "reverse": self._reverse,
@@ -158,6 +159,10 @@ class MainScreen(DeskScreen):
     def _quit(self) -> None:
         if not self._back():
             self.desk.leave(False)
+
+    def _play(self) -> None:
+        if self.desk.play is not None:
+            self.desk.play()
 
     def _sort(self) -> None:
         ids = [column.id for column in self.model.pane.columns]
@@ -290,8 +295,10 @@ class MainScreen(DeskScreen):
             return ("Starting the core …",)
         if self.model.filter and self.model.known:
             return (f"No row matches the filter {self.model.filter!r}; esc drops it.",)
-        text = "\n".join(self.model.pane.empty).replace("{curl}", self.desk.curl)
-        return tuple(text.split("\n"))
+        text = "\n".join(self.model.pane.empty)
+        if self.desk.fresh or "{curl}" in text:
+            text += f"\nOr look at a busy house with invented people first: {self.desk.way_to_sandbox}"
+        return tuple(text.replace("{curl}", self.desk.curl).split("\n"))
 
     def _totals(self) -> list[Part]:
         totals, look = self.desk.state.totals, self.desk.looks.current

@@ -17,7 +17,7 @@ _SESSION = Target(label="s", session_key="s", generation=3, run_id="r", project=
 def test_ids_are_unique_and_keys_are_unique_where_they_are_offered() -> None:
     assert len(BY_ID) == len(ACTIONS)
     for scope in ("panes", "session"):
-        keys = [action.key for action in offered(scope, acting=True)]
+        keys = [action.key for action in offered(scope, acting=True, fresh=True)]
         assert len(keys) == len(set(keys))
 
 
@@ -86,6 +86,15 @@ def test_what_cannot_be_aimed_at_is_told(name: str, target: Target, why: str) ->
     assert why in made.why
 
 
+def test_the_sandbox_is_offered_in_a_fresh_house_only() -> None:
+    keys = keymap()
+    assert keys.find("panes", "p", "p", acting=True, fresh=True) is BY_ID["sandbox"]
+    assert keys.find("panes", "p", "p", acting=True) is None
+    assert keys.find("session", "p", "p", acting=True, fresh=True) is None
+    with pytest.raises(SettingsError, match="is the key of sandbox already"):
+        keymap({"theme": "p"})
+
+
 def test_keys_may_be_changed() -> None:
     keys = keymap({"abort": "K", "filter": "ctrl+F"})
     assert keys.find("panes", "K", "K", acting=True) is BY_ID["abort"]
@@ -127,7 +136,7 @@ def test_any_settings_give_unique_keys_or_an_error(chosen: dict[str, str]) -> No
     except SettingsError:
         return
     for scope in ("panes", "session"):
-        bound = [keys.key_of(action) for action in offered(scope, acting=True)]
+        bound = [keys.key_of(action) for action in offered(scope, acting=True, fresh=True)]
         assert len(bound) == len(set(bound))
 
 
