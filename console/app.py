@@ -156,7 +156,7 @@ class ConsoleApp(App[None]):
     def draw(self) -> None:
         """Draw one frame: what changed since the last one, on every screen that is open."""
         self._frame = None
-        self.desk.note(self.desk.state.take_changed())
+        self.desk.note(self.desk.state.take_changed(self.desk.feed.now()))
         for screen in self.screen_stack:
             if isinstance(screen, DeskScreen) and screen.is_mounted:
                 screen.draw()

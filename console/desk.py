@@ -76,7 +76,7 @@ class Desk:
 
     def catch_up(self, model: PaneModel) -> None:
         """Bring one pane up to what is known now: a key may be pressed before the next frame."""
-        self.note(self.state.take_changed())
+        self.note(self.state.take_changed(self.feed.now()))
         model.catch_up(self.state)
 
     @property

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, assert_never
 
+from console.times import moment
+from console.trends import Amounts, Level
 from core.protocol import (
     Acted,
     AnyEvent,
@@ -136,6 +138,17 @@ class Totals:
 
 
 @dataclass(slots=True)
+class Trends:
+    """The last minutes, as far as the console has seen them: people and turns as they stood, money as it was spent."""
+
+    in_flight: Level = field(default_factory=Level)
+    waiting: dict[str, Level] = field(default_factory=dict)
+    """By model."""
+    spent: Amounts[CostKey | None] = field(default_factory=Amounts)
+    """By what it was spent on; None is the whole house."""
+
+
+@dataclass(slots=True)
 class ConsoleState:
     """The state of one core at one cursor, the latest events, and what changed since somebody looked."""
 
@@ -143,13 +156,17 @@ class ConsoleState:
     cursor: str = ""
     rows: Rows = field(default_factory=Rows)
     totals: Totals = field(default_factory=Totals)
+    trends: Trends = field(default_factory=Trends)
     journal: deque[Entry] = field(default_factory=deque)
     noted: int = 0
     changed: Changed = field(default_factory=Changed)
     arriving: tuple[ViewHead, Rows] | None = None
 
-    def take_changed(self) -> Changed:
-        """What changed since the last call."""
+    def take_changed(self, now: int) -> Changed:
+        """What changed since the last call, up to the core's time `now` in milliseconds."""
+        for key in self.trends.spent.forget(now):
+            if key is not None:
+                self.changed.add("costs", key)
         changed, self.changed = self.changed, Changed()
         return changed
 
@@ -196,6 +213,7 @@ def end_view(state: ConsoleState, cursor: str) -> None:
     state.arriving = None
     state.cursor = cursor
     state.totals = _count(state.rows)
+    _note_levels(state, moment(state.head.now))
     if before is not None:
         restarted = before.epoch != state.head.epoch
         text = "the core was restarted" if restarted else "the console fell behind"
@@ -231,6 +249,7 @@ def reduce(state: ConsoleState, event: AnyEvent) -> None:
             return  # four a second, and they say nothing that the runs do not show
         case RunChanged():
             _set_run(state, event.run)
+            state.trends.in_flight.note(moment(event.at), state.totals.in_flight)
         case RunGone():
             gone = rows.runs.pop(event.run_id, None)
             if gone is not None:
@@ -253,7 +272,7 @@ def reduce(state: ConsoleState, event: AnyEvent) -> None:
                 changed.add("pins", event.session_key)
         case CostChanged():
             for cost in event.costs:
-                _set_cost(state, cost)
+                _set_cost(state, cost, moment(event.at))
         case Acted() | Noticed():
             pass
         case _:
@@ -278,6 +297,7 @@ def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | Queue
             state.totals.waiting += event.queue.waiting
             state.totals.seated += event.queue.seated
             rows.queues[event.queue.model] = event.queue
+            _level(state, event.queue.model).note(moment(event.at), event.queue.waiting)
             changed.add("queues", event.queue.model)
 
 
@@ -286,6 +306,9 @@ def _set_run(state: ConsoleState, run: RunRow) -> None:
     state.totals.in_flight += (run.state in IN_FLIGHT) - (before is not None and before.state in IN_FLIGHT)
     state.rows.runs[run.run_id] = run
     state.changed.add("runs", run.run_id)
+    if before is None or before.state != run.state:
+        # the session's line shows how its turn stands
+        state.changed.add("sessions", run.session_key)
 
 
 def _set_session(state: ConsoleState, session: SessionRow) -> None:
@@ -295,14 +318,32 @@ def _set_session(state: ConsoleState, session: SessionRow) -> None:
         state.changed.add("sessions", session.session_key)
 
 
-def _set_cost(state: ConsoleState, cost: CostRow) -> None:
+def _set_cost(state: ConsoleState, cost: CostRow, now: int) -> None:
     key = CostKey(cost.scope, cost.key)
+    before = state.rows.costs.get(key)
+    more = cost.micros - (before.micros if before else 0)
+    state.trends.spent.add(key, now, more)
     if cost.scope == "model":
         # every turn counts for exactly one model, so the models' sum is what the house has spent
-        before = state.rows.costs.get(key)
-        state.totals.micros += cost.micros - (before.micros if before else 0)
+        state.totals.micros += more
+        state.trends.spent.add(None, now, more)
     state.rows.costs[key] = cost
     state.changed.add("costs", key)
+
+
+def _level(state: ConsoleState, model: str) -> Level:
+    return state.trends.waiting.setdefault(model, Level())
+
+
+def _note_levels(state: ConsoleState, now: int) -> None:
+    """How all stands in a new view; a queue that is gone has no trend any more."""
+    waiting = state.trends.waiting
+    for model in waiting.keys() - state.rows.queues.keys():
+        del waiting[model]
+    for model, queue in state.rows.queues.items():
+        _level(state, model).note(now, queue.waiting)
+    state.trends.in_flight.note(now, state.totals.in_flight)
+    state.trends.spent.begin(now)
 
 
 def _note(state: ConsoleState, event: AnyEvent) -> None:

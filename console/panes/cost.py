@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from console import units
 from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane, session_target
-from console.panes.times import moment
-from console.state import ConsoleState
+from console.state import ConsoleState, CostKey
+from console.times import moment
+from console.trends import Amounts, spark
 from core.protocol import CostRow
+
+
+class CostLine(NamedTuple):
+    """What something has cost, and what was spent on it lately."""
+
+    cost: CostRow
+    key: CostKey
+    spent: Amounts[CostKey | None]
+
+
+def _row(state: ConsoleState, key: CostKey) -> CostLine | None:
+    cost = state.rows.costs.get(key)
+    return None if cost is None else CostLine(cost, key, state.trends.spent)
+
+
+def _hour(line: CostLine, now: int) -> Cell:
+    rate = line.spent.per_hour(line.key, now)
+    return Cell(f"{units.money(rate)}/h") if rate else Cell("–", "dim")
+
+
+def _trend(line: CostLine, now: int) -> Cell:
+    figures = line.spent.series(line.key, now)
+    return Cell(spark(figures, max(1, *figures)), "accent")
 
 
 def _estimated(cost: CostRow) -> Cell:
@@ -16,10 +42,13 @@ def _estimated(cost: CostRow) -> Cell:
     return Cell(f"~{units.money(cost.estimated_micros)}", "warn")
 
 
-def _facts(cost: CostRow, now: int) -> list[Fact]:
+def _facts(line: CostLine, now: int) -> list[Fact]:
+    cost = line.cost
     return [
         Fact(cost.scope, cost.key, "strong"),
         Fact("cost", units.money(cost.micros)),
+        Fact("per hour", _hour(line, now).text),
+        Fact("last 10 min", _trend(line, now).text, "accent"),
         Fact("estimated", _estimated(cost).text, _estimated(cost).tone),
         Fact("", ""),
         Fact("tokens in", units.count(cost.input_tokens)),
@@ -30,7 +59,8 @@ def _facts(cost: CostRow, now: int) -> list[Fact]:
     ]
 
 
-def _target(state: ConsoleState, cost: CostRow) -> Target:
+def _target(state: ConsoleState, line: CostLine) -> Target:
+    cost = line.cost
     match cost.scope:
         case "session":
             return session_target(state, cost.key)
@@ -40,7 +70,7 @@ def _target(state: ConsoleState, cost: CostRow) -> Target:
             return Target(label=f"{cost.scope} {cost.key}")
 
 
-COST: Pane[CostRow] = Pane(
+COST: Pane[CostLine] = Pane(
     id="cost",
     title="cost",
     columns=(
@@ -48,18 +78,22 @@ COST: Pane[CostRow] = Pane(
             "cost",
             "COST",
             11,
-            lambda cost, now: Cell(units.money(cost.micros)),
-            lambda cost: cost.micros,
+            lambda line, now: Cell(units.money(line.cost.micros)),
+            lambda line: line.cost.micros,
             "right",
         ),
-        Column("scope", "OF", 8, lambda cost, now: Cell(cost.scope, "dim"), lambda cost: cost.scope),
-        Column("key", "WHICH", 22, lambda cost, now: Cell(cost.key), lambda cost: cost.key, grow=3),
+        Column("hour", "PER HOUR", 11, _hour, lambda line: line.spent.total(line.key), "right", 1),
+        Column("trend", "LAST 10M", 10, _trend, lambda line: line.spent.total(line.key), priority=2),
+        Column(
+            "scope", "OF", 8, lambda line, now: Cell(line.cost.scope, "dim"), lambda line: line.cost.scope
+        ),
+        Column("key", "WHICH", 22, lambda line, now: Cell(line.cost.key), lambda line: line.cost.key, grow=3),
         Column(
             "estimated",
             "ESTIMATED",
             11,
-            lambda cost, now: _estimated(cost),
-            lambda cost: cost.estimated_micros,
+            lambda line, now: _estimated(line.cost),
+            lambda line: line.cost.estimated_micros,
             "right",
             3,
         ),
@@ -67,8 +101,8 @@ COST: Pane[CostRow] = Pane(
             "input",
             "TOKENS IN",
             9,
-            lambda cost, now: Cell(units.short(cost.input_tokens)),
-            lambda cost: cost.input_tokens,
+            lambda line, now: Cell(units.short(line.cost.input_tokens)),
+            lambda line: line.cost.input_tokens,
             "right",
             1,
         ),
@@ -76,8 +110,8 @@ COST: Pane[CostRow] = Pane(
             "output",
             "OUT",
             7,
-            lambda cost, now: Cell(units.short(cost.output_tokens)),
-            lambda cost: cost.output_tokens,
+            lambda line, now: Cell(units.short(line.cost.output_tokens)),
+            lambda line: line.cost.output_tokens,
             "right",
             2,
         ),
@@ -85,8 +119,8 @@ COST: Pane[CostRow] = Pane(
             "cached",
             "CACHED",
             7,
-            lambda cost, now: Cell(units.short(cost.cached_tokens), "dim"),
-            lambda cost: cost.cached_tokens,
+            lambda line, now: Cell(units.short(line.cost.cached_tokens), "dim"),
+            lambda line: line.cost.cached_tokens,
             "right",
             4,
         ),
@@ -94,8 +128,8 @@ COST: Pane[CostRow] = Pane(
             "updated",
             "BOOKED",
             7,
-            lambda cost, now: Cell(units.age(now - moment(cost.updated_at))),
-            lambda cost: cost.updated_at,
+            lambda line, now: Cell(units.age(now - moment(line.cost.updated_at))),
+            lambda line: line.cost.updated_at,
             "right",
             5,
         ),
@@ -103,9 +137,9 @@ COST: Pane[CostRow] = Pane(
     sort="cost",
     descending=True,
     keys=lambda state: state.rows.costs,
-    row=lambda state, key: state.rows.costs.get(key),
+    row=_row,
     changed=lambda changed: changed.of("costs"),
-    search=lambda cost: f"{cost.scope} {cost.key}",
+    search=lambda line: f"{line.cost.scope} {line.cost.key}",
     facts=_facts,
     target=_target,
     empty=(

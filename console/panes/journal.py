@@ -8,6 +8,7 @@ from console import units
 from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
 from console.state import ConsoleState, Entry
+from console.times import moment
 from core.protocol import (
     Acted,
     AnyEvent,
@@ -19,6 +20,7 @@ from core.protocol import (
     QueueChanged,
     RunChanged,
     RunGone,
+    RunRow,
     SeatChanged,
     SeatGone,
     SessionChanged,
@@ -99,18 +101,41 @@ def _told(event: AnyEvent) -> tuple[Cell, str, str]:
     return told
 
 
+def worth_telling(entry: Entry) -> bool:
+    """Whether it belongs into the few lines below a table: not what merely follows from something told already."""
+    match entry.event:
+        case RunGone() | QueueChanged() | Progress():
+            return False
+        case SessionChanged(what=what):
+            return what not in ("turn_began", "turn_ended")
+        case PinChanged(what=what):
+            return what != "touched"
+        case _:
+            return True
+
+
 def _told_of_run(event: RunChanged | RunGone | Progress) -> tuple[Cell, str, str]:
     match event:
         case RunChanged(run=run):
-            code = "" if run.exit_code is None else f", exit {run.exit_code}"
-            reason = f", {event.reason}" if event.reason else ""
             word = run.state if event.what == "ended" else event.what
-            text = f"run {run.run_id}, seq {run.last_seq}{code}{reason}"
-            return Cell(f"run {word}", _STRUCK.get(word, "")), run.session_key, text
+            return Cell(f"run {word}", _STRUCK.get(word, "")), run.session_key, _figures(run, event.reason)
         case RunGone():
             return Cell("run forgotten", "dim"), event.session_key, f"run {event.run_id}"
         case Progress():
             return Cell("progress", "dim"), "", ""
+
+
+def _figures(run: RunRow, reason: str) -> str:
+    told = [run.model or run.provider]
+    if run.ended_at is not None:
+        told.append(units.age(moment(run.ended_at) - moment(run.started_at)))
+        told.append(f"{units.short(run.output_tokens)} tokens")
+        told.append(f"{'~' if run.estimated else ''}{units.money(run.micros)}")
+    if run.exit_code:
+        told.append(f"exit {run.exit_code}")
+    if reason:
+        told.append(reason)
+    return ", ".join([*told, f"run {run.run_id}"])
 
 
 def _facts(entry: Entry, now: int) -> list[Fact]:

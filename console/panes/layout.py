@@ -23,20 +23,21 @@ class Place(NamedTuple):
     gap: int
 
 
-def arrange(columns: Sequence[Column[Any]], cells: int) -> tuple[Place, ...]:
+def arrange(columns: Sequence[Column[Any]], cells: int, *, keep: str = "") -> tuple[Place, ...]:
     """The columns that fit into that many cells, in their own order.
 
-    The most important come in first; what is left over is shared by those that grow. Where not even the
-    important ones fit, the growing ones shrink, and then the last ones go.
+    The most important come in first, and `keep`, the one that the rows are ordered by, with them. What is left over
+    goes to those that grow: first as far as they should have, then by their shares. Where not even the important
+    ones fit, the growing ones shrink, and then the last ones go.
     """
     gap = 2 if cells >= _ROOMY else 1
     chosen: list[Column[Any]] = []
     taken = -gap
-    for column in sorted(columns, key=lambda column: column.priority):
+    for column in sorted(columns, key=lambda column: 0 if column.id == keep else column.priority):
         wished = 0
         if column.priority >= _LUXURY:
             wished = sum(max(0, other.ideal - other.width) for other in chosen)
-        if column.priority == 0 or taken + wished + column.width + gap <= cells:
+        if column.priority == 0 or column.id == keep or taken + wished + column.width + gap <= cells:
             chosen.append(column)
             taken += column.width + gap
     shown = [column for column in columns if column in chosen]
@@ -50,6 +51,10 @@ def arrange(columns: Sequence[Column[Any]], cells: int) -> tuple[Place, ...]:
                 spare += given
     while spare < 0 and len(shown) > 1:
         spare += widths[shown.pop().id] + gap
+    for column in shown:
+        more = max(0, min(spare, column.ideal - widths[column.id]))
+        widths[column.id] += more
+        spare -= more
     shares = sum(column.grow for column in shown)
     if spare > 0 and shares:
         left = spare

@@ -31,6 +31,9 @@ class PaneModel:
         self.frozen = False
         self.top = 0
         self.lost = False
+        self.strayed = False
+        """The cursor has gone to another row by itself, which no key has confirmed yet."""
+        self._chosen = False
         self._only = only
         self._order = Order(pane.column(pane.sort).sort, descending=pane.descending, test=only)
         self._cursor: Key | None = None
@@ -94,8 +97,9 @@ class PaneModel:
         self._order.arrange(self.pane.column(self.sort).sort, descending=self.descending, test=test)
         if self._cursor is not None and self._order.position(self._cursor) is None:
             # the row is there, but the operator's own filter hides it: choose anew among what is shown
-            self._cursor, self._index, self.top = None, 0, 0
+            self._cursor, self._index, self.top, self._chosen = None, 0, 0, False
         self._settle(None)
+        self.strayed = False
         self.reveal()
 
     # ---------------------------------------------------------------------------------------- cursor
@@ -134,14 +138,19 @@ class PaneModel:
             return
         self._index = max(0, min(index, len(self) - 1))
         self._cursor = self._order.key_at(self._index)
-        self.lost = False
+        self.lost, self.strayed, self._chosen = False, False, True
         self.reveal()
+
+    def confirm(self) -> bool:
+        """Whether the cursor stands where the operator knows it to be; from now on it does."""
+        strayed, self.strayed = self.strayed, False
+        return not strayed
 
     def release(self) -> None:
         """To the top; a pane that follows lets the cursor go."""
         self.top = 0
         if self.pane.follow:
-            self._cursor, self._index, self.lost = None, 0, False
+            self._cursor, self._index, self.lost, self._chosen = None, 0, False, False
         else:
             self.move_to(0)
 
@@ -203,16 +212,23 @@ class PaneModel:
             if at is not None:
                 self.top = at - anchor[1]
         self._clamp()
+        if not self._chosen:
+            self._stay_at_top()
+            return
         at = self.position
         if at is not None:
             self._index = at
         elif self._cursor is not None:
             self._cursor, self.lost = None, True
         if not len(self):
-            self.lost = False
-        elif self._cursor is None and not self.lost and not self.pane.follow:
-            self._index = 0
-            self._cursor = self._order.key_at(0)
+            self.lost = self._chosen = False
+
+    def _stay_at_top(self) -> None:
+        """A cursor that nobody has moved is on the first row, whichever that is."""
+        before = self._cursor
+        if not self.pane.follow:
+            self._cursor, self._index = (self._order.key_at(0) if len(self) else None), 0
+            self.strayed = self.strayed or before not in (None, self._cursor)
 
     def _clamp(self) -> None:
         self.top = max(0, min(self.top, len(self) - self._height))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from console import units
 from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane
-from console.panes.times import moment
+from console.state import ConsoleState
+from console.times import moment
+from console.trends import Level, spark
 from core.protocol import QueueRow, SeatRow
 
 _HEALTH: dict[str, Cell] = {
@@ -19,6 +23,30 @@ _SEATS: dict[str, Cell] = {
     "ended": Cell("○ ended", "dim"),
 }
 _SEAT_ORDER = {"active": 0, "queued": 1, "ended": 2}
+_FEW = 7
+"""A queue that never had more people is drawn low, not as high as the house's longest."""
+
+
+class QueueLine(NamedTuple):
+    """A model's queue, and how many waited in it lately."""
+
+    queue: QueueRow
+    waiting: Level
+
+
+def _row(state: ConsoleState, model: str) -> QueueLine | None:
+    queue = state.rows.queues.get(model)
+    return None if queue is None else QueueLine(queue, state.trends.waiting.get(model, Level()))
+
+
+def _search(line: QueueLine) -> str:
+    queue = line.queue
+    return f"{queue.model} {queue.name} {queue.tier} {queue.health} {queue.paused_reason or 'open'}"
+
+
+def _trend(line: QueueLine, now: int) -> Cell:
+    figures = line.waiting.series(now)
+    return Cell(spark(figures, max(_FEW, *(figure or 0 for figure in figures))), "accent")
 
 
 def _health(queue: QueueRow) -> Cell:
@@ -39,7 +67,8 @@ def _limit(capacity: int) -> str:
     return units.count(capacity) if capacity else "–"
 
 
-def _queue_facts(queue: QueueRow, now: int) -> list[Fact]:
+def _queue_facts(line: QueueLine, now: int) -> list[Fact]:
+    queue = line.queue
     health, door = _health(queue), _door(queue)
     return [
         Fact("model", queue.model, "strong"),
@@ -49,6 +78,7 @@ def _queue_facts(queue: QueueRow, now: int) -> list[Fact]:
         Fact("door", door.text, door.tone),
         Fact("", ""),
         Fact("waiting", units.count(queue.waiting)),
+        Fact("last 10 min", _trend(line, now).text, "accent"),
         Fact("oldest", _waited(queue, now).text),
         Fact("seated", units.count(queue.seated)),
         Fact("draining", units.count(queue.draining)),
@@ -60,53 +90,82 @@ def _queue_facts(queue: QueueRow, now: int) -> list[Fact]:
     ]
 
 
-QUEUES: Pane[QueueRow] = Pane(
+QUEUES: Pane[QueueLine] = Pane(
     id="queues",
     title="queues",
     columns=(
-        Column("model", "MODEL", 22, lambda queue, now: Cell(queue.model), lambda queue: queue.model, grow=2),
+        Column(
+            "model",
+            "MODEL",
+            22,
+            lambda line, now: Cell(line.queue.model),
+            lambda line: line.queue.model,
+            grow=2,
+        ),
         Column(
             "tier",
             "TIER",
             9,
-            lambda queue, now: Cell(queue.tier, "dim"),
-            lambda queue: queue.tier,
+            lambda line, now: Cell(line.queue.tier, "dim"),
+            lambda line: line.queue.tier,
             priority=3,
         ),
         Column(
             "door",
             "DOOR",
             11,
-            lambda queue, now: _door(queue),
-            lambda queue: queue.paused_reason or "",
+            lambda line, now: _door(line.queue),
+            lambda line: line.queue.paused_reason or "",
             priority=1,
         ),
         Column(
-            "health", "HEALTH", 11, lambda queue, now: _health(queue), lambda queue: queue.health, priority=2
+            "health",
+            "HEALTH",
+            11,
+            lambda line, now: _health(line.queue),
+            lambda line: line.queue.health,
+            priority=2,
         ),
         Column(
             "waiting",
             "WAITING",
             7,
-            lambda queue, now: Cell(units.count(queue.waiting), "strong" if queue.waiting else "dim"),
-            lambda queue: queue.waiting,
+            lambda line, now: Cell(
+                units.count(line.queue.waiting), "strong" if line.queue.waiting else "dim"
+            ),
+            lambda line: line.queue.waiting,
             "right",
         ),
-        Column("oldest", "OLDEST", 7, _waited, lambda queue: queue.oldest_queued_at or "~", "right"),
+        Column(
+            "oldest",
+            "OLDEST",
+            7,
+            lambda line, now: _waited(line.queue, now),
+            lambda line: line.queue.oldest_queued_at or "~",
+            "right",
+        ),
+        Column(
+            "trend",
+            "LAST 10M",
+            10,
+            _trend,
+            lambda line: line.queue.waiting,
+            priority=3,
+        ),
         Column(
             "seated",
             "SEATED",
             7,
-            lambda queue, now: Cell(units.count(queue.seated)),
-            lambda queue: queue.seated,
+            lambda line, now: Cell(units.count(line.queue.seated)),
+            lambda line: line.queue.seated,
             "right",
         ),
         Column(
             "draining",
             "GRACE",
             6,
-            lambda queue, now: Cell(units.count(queue.draining), "" if queue.draining else "dim"),
-            lambda queue: queue.draining,
+            lambda line, now: Cell(units.count(line.queue.draining), "" if line.queue.draining else "dim"),
+            lambda line: line.queue.draining,
             "right",
             priority=4,
         ),
@@ -114,8 +173,8 @@ QUEUES: Pane[QueueRow] = Pane(
             "instant",
             "AT ONCE",
             8,
-            lambda queue, now: Cell(_limit(queue.instant_admit_capacity), "dim"),
-            lambda queue: queue.instant_admit_capacity,
+            lambda line, now: Cell(_limit(line.queue.instant_admit_capacity), "dim"),
+            lambda line: line.queue.instant_admit_capacity,
             "right",
             priority=6,
         ),
@@ -123,8 +182,8 @@ QUEUES: Pane[QueueRow] = Pane(
             "ceiling",
             "CEILING",
             8,
-            lambda queue, now: Cell(_limit(queue.max_active), "dim"),
-            lambda queue: queue.max_active,
+            lambda line, now: Cell(_limit(line.queue.max_active), "dim"),
+            lambda line: line.queue.max_active,
             "right",
             priority=5,
         ),
@@ -132,13 +191,11 @@ QUEUES: Pane[QueueRow] = Pane(
     sort="model",
     descending=False,
     keys=lambda state: state.rows.queues,
-    row=lambda state, key: state.rows.queues.get(key),
+    row=_row,
     changed=lambda changed: changed.of("queues"),
-    search=lambda queue: (
-        f"{queue.model} {queue.name} {queue.tier} {queue.health} {queue.paused_reason or 'open'}"
-    ),
+    search=_search,
     facts=_queue_facts,
-    target=lambda state, queue: Target(label=queue.model),
+    target=lambda state, line: Target(label=line.queue.model),
     empty=(
         "No models are set up for admission, so nobody queues: everybody is let in.",
         "Name some under [[admission.models]] in the settings, for seats and a queue.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from console import units
 from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
-from console.panes.times import moment
 from console.state import IN_FLIGHT, ConsoleState
+from console.times import moment
 from core.protocol import RunRow
 
 _LOOKS: dict[str, Cell] = {
@@ -19,6 +19,8 @@ _LOOKS: dict[str, Cell] = {
     "interrupted": Cell("▲ cut off", "bad"),
 }
 _MINUTE_MS = 60_000
+_FIRST = {"stalled": 0, "aborting": 1, "running": 2}
+_ENDED = 3
 
 
 def run_state(run: RunRow) -> Cell:
@@ -33,6 +35,18 @@ def _elapsed(run: RunRow, now: int) -> int:
 def per_minute(run: RunRow, now: int) -> int:
     """Micro-USD a minute, over the whole run so far; a run of less than a second counts as one."""
     return run.micros * _MINUTE_MS // max(1_000, _elapsed(run, now))
+
+
+def _urgency(run: RunRow) -> tuple[int, int]:
+    """What wants to be seen first: stalled, aborting, then running with the longest first, then the latest ends."""
+    if run.ended_at is not None:
+        return _ENDED, -moment(run.ended_at)
+    return _FIRST.get(run.state, _ENDED), moment(run.started_at)
+
+
+def _about(run: RunRow, text: str) -> str:
+    """The figure, marked as long as it is an estimate."""
+    return f"~{text}" if run.estimated else text
 
 
 def _quiet(run: RunRow) -> Tone:
@@ -59,10 +73,11 @@ def _facts(run: RunRow, now: int) -> list[Fact]:
         Fact("buffer", units.size(run.buffered_bytes)),
         Fact("followers", units.count(run.subscribers)),
         Fact("", ""),
-        Fact("tokens in", units.count(run.input_tokens)),
-        Fact("tokens out", units.count(run.output_tokens)),
-        Fact("cost", units.money(run.micros)),
-        Fact("cost/min", f"{units.money(per_minute(run, now))}/min"),
+        Fact("tokens in", _about(run, units.count(run.input_tokens))),
+        Fact("tokens out", _about(run, units.count(run.output_tokens))),
+        Fact("cost", _about(run, units.money(run.micros))),
+        Fact("cost/min", f"{_about(run, units.money(per_minute(run, now)))}/min"),
+        Fact("", "~ estimated until it is reported", "dim") if run.estimated else Fact("", ""),
     ]
 
 
@@ -74,7 +89,7 @@ RUNS: Pane[RunRow] = Pane(
     id="runs",
     title="runs",
     columns=(
-        Column("state", "STATE", 11, lambda run, now: run_state(run), lambda run: run.state),
+        Column("state", "STATE", 11, lambda run, now: run_state(run), _urgency),
         Column(
             "session",
             "SESSION",
@@ -114,14 +129,14 @@ RUNS: Pane[RunRow] = Pane(
             "AGE",
             7,
             lambda run, now: Cell(units.age(_elapsed(run, now)), _quiet(run)),
-            lambda run: (run.state in IN_FLIGHT, run.started_at),
+            lambda run: (run.state in IN_FLIGHT, -moment(run.started_at)),
             "right",
         ),
         Column(
             "out",
             "TOKENS",
             7,
-            lambda run, now: Cell(units.short(run.output_tokens), _quiet(run)),
+            lambda run, now: Cell(_about(run, units.short(run.output_tokens)), _quiet(run)),
             lambda run: run.output_tokens,
             "right",
             priority=2,
@@ -130,7 +145,7 @@ RUNS: Pane[RunRow] = Pane(
             "cost",
             "COST",
             9,
-            lambda run, now: Cell(units.money(run.micros), _quiet(run)),
+            lambda run, now: Cell(_about(run, units.money(run.micros)), _quiet(run)),
             lambda run: run.micros,
             "right",
         ),
@@ -138,7 +153,7 @@ RUNS: Pane[RunRow] = Pane(
             "rate",
             "COST/MIN",
             9,
-            lambda run, now: Cell(units.money(per_minute(run, now)), _quiet(run)),
+            lambda run, now: Cell(_about(run, units.money(per_minute(run, now))), _quiet(run)),
             lambda run: run.micros,
             "right",
             priority=5,
@@ -165,8 +180,8 @@ RUNS: Pane[RunRow] = Pane(
             priority=8,
         ),
     ),
-    sort="age",
-    descending=True,
+    sort="state",
+    descending=False,
     keys=lambda state: state.rows.runs,
     row=lambda state, key: state.rows.runs.get(key),
     changed=lambda changed: changed.of("runs"),

@@ -8,8 +8,8 @@ from console import units
 from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane, session_target
 from console.panes.runs import run_state
-from console.panes.times import moment
 from console.state import Changed, ConsoleState, CostKey, Key
+from console.times import moment
 from core.protocol import CostRow, PinRow, RunRow, SessionRow
 
 

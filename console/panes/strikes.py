@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console import units
 from console.panes.pane import Cell, Column, Fact, Pane, session_target
-from console.panes.times import moment
+from console.times import moment
 from core.protocol import PinRow
 
 

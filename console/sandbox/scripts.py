@@ -159,7 +159,10 @@ def answer(
     else:
         length = dice.whole(persona.words)
         steps += text_in_chunks(words.answer(dice, length), words=_WORDS_PER_CHUNK, every=make.every)
-    steps.append(_usage(dice, steps, length, context))
+    usage = _usage(dice, steps, length, context)
+    # what was read is told with the first piece, so that a running turn shows what it really costs
+    steps.insert(1, msgspec.structs.replace(usage, output_tokens=0, reasoning_tokens=0, early=True))
+    steps.append(usage)
     return _spoilt(steps, which, dice)
 
 
@@ -215,7 +218,7 @@ def _usage(dice: Dice, steps: list[Step], length: int, context: int) -> Report:
 
 def _spoilt(steps: list[Step], which: Mishap, dice: Dice) -> Script:
     """The answer with its mishap put somewhere in the middle of it."""
-    middle = dice.whole((min(2, len(steps) - 1), len(steps) - 1))
+    middle = dice.whole((min(3, len(steps) - 1), len(steps) - 1))
     match which:
         case "breaks_off":
             return [*steps[:middle], BreakOff("ended its stream without [DONE]: the answer is incomplete")]

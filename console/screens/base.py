@@ -17,8 +17,8 @@ from console.widgets.line import Part
 Handlers = Mapping[str, Callable[[], None]]
 
 
-_ROOMY = 100
-"""From this width on the header names the instance, too."""
+_OLD_MS = 4_000
+"""From this age on the header tells how old the data is."""
 
 
 class DeskScreen(Screen[None]):
@@ -72,11 +72,18 @@ class DeskScreen(Screen[None]):
             event.stop()
             event.prevent_default()
             self.press(action)
+        elif self.typing and event.is_printable and event.character is not None:
+            event.stop()
+            event.prevent_default()
+            self.typed_late(event.character)
 
     @property
     def typing(self) -> bool:
         """Whether keys are going into a text field now; then only the one that leaves it is an action."""
         return False
+
+    def typed_late(self, character: str) -> None:
+        """A character for the text field, pressed before the field had the focus."""
 
     def press(self, action: Action) -> None:
         """Carry out an action: one that acts goes the way of commands, any other is done here and now."""
@@ -108,21 +115,17 @@ class DeskScreen(Screen[None]):
         """The core, whether it is there, and how old its last word is."""
         desk, look = self.desk, self.desk.looks.current
         feed, age = desk.feed, desk.feed.age_ms()
-        old = "" if age is None else f" {age // 1000}s"
+        # an answer comes every two seconds at least; what is younger than that is simply live
+        old = "" if age is None or age < _OLD_MS else f" {age // 1000}s"
+        data = "no data yet" if age is None else f"data {age // 1000}s old"
         done, total = desk.state.view_progress() or (0, 0)
         link = {
             "live": Part(f"● live{old}", look.style("good")),
             "loading": Part(f"◐ loading {done:,} of {total:,}", look.style("accent")),
             "connecting": Part("◌ starting", look.style("accent")),
-            "lost": Part(f"✗ lost, data{old or ' none'} old", look.style("bad")),
+            "lost": Part(f"✗ lost, {data}", look.style("bad")),
         }[feed.link]
-        roomy = self.app.size.width >= _ROOMY
-        instance = desk.state.head.instance if desk.state.head is not None and roomy else ""
-        parts = [
-            Part(f" {desk.title} ", look.style("strong")),
-            Part(f"{neutral(instance, 20)} " if instance else "", look.style("dim")),
-            link,
-        ]
+        parts = [Part(f" {desk.title} ", look.style("strong")), link]
         if desk.acting.read_only:
             parts.append(Part("  ◇ read-only", look.style("warn")))
         elif not desk.acting.armed:

@@ -14,12 +14,17 @@ from console import units
 from console.actions import Scope, Target
 from console.desk import Desk
 from console.panes.catalog import BEHIND, PANES
-from console.panes.journal import JOURNAL
+from console.panes.journal import JOURNAL, worth_telling
 from console.panes.model import PaneModel
 from console.screens.base import DeskScreen, Handlers
+from console.trends import spark
 from console.widgets.facts import FactsPanel
+from console.widgets.field import Field
 from console.widgets.line import Lines, Part
 from console.widgets.table import LiveTable
+
+_FEW = 7
+"""With never more turns than this the trend is drawn low."""
 
 _WIDE, _TALL = 112, 34
 """From these sizes on the facts stand beside the table, and the journal below it."""
@@ -43,7 +48,7 @@ class MainScreen(DeskScreen):
         self._stack: list[PaneModel] = [desk.models[first]]
         self._maximised = False
         self._frozen_at = 0
-        self._tail = PaneModel(JOURNAL)
+        self._tail = PaneModel(JOURNAL, only=worth_telling)
         desk.watching.append(self._tail)
 
     def compose(self) -> ComposeResult:
@@ -55,7 +60,7 @@ class MainScreen(DeskScreen):
         yield LiveTable(looks, self._tail, id="tail", focus=False)
         with Horizontal(id="bar"):
             yield Lines(1, id="prompt")
-            yield Input(
+            yield Field(
                 placeholder="words, column:word, -word", id="filter", compact=True, select_on_focus=False
             )
         yield Lines(1, id="status")
@@ -123,14 +128,15 @@ class MainScreen(DeskScreen):
         if row is None:
             self.desk.say(self._no_row(), "warn")
             return
+        self.model.move(0)  # from now on it is the operator's row
+        target = self.model.pane.target(self.desk.state, row)
         behind = BEHIND.get(self.model.pane.id)
         if behind is not None:
-            model = PaneModel(behind, only=lambda seat: bool(seat.model == row.model))
+            model = PaneModel(behind, only=lambda seat: bool(seat.model == target.label))
             self.desk.watching.append(model)
             self._stack.append(model)
             self._shown()
             return
-        target = self.model.pane.target(self.desk.state, row)
         if target.session_key is None:
             self.desk.say(f"nothing more is known of {target.label or 'this'}", "dim")
             return
@@ -190,13 +196,23 @@ class MainScreen(DeskScreen):
     # ---------------------------------------------------------------------------------------- filter
 
     def _filter(self) -> None:
-        # The field is there from the start: what is typed after the key must not reach the table's own keys.
-        field = self.query_one("#filter", Input)
+        # The field is there from the start: what is typed after the key must neither reach the table's own keys,
+        # nor be lost.
+        field = self.query_one("#filter", Field)
         self.query_one("#bar").display = True
         self.query_one("#status").display = False
         field.value = self.model.filter
         field.cursor_position = len(field.value)
+        field.hold()
         self.set_focus(field)
+        self._table.post_message(Field.Reached())
+
+    def typed_late(self, character: str) -> None:
+        self.query_one("#filter", Field).take(character)
+
+    @on(Field.Reached)
+    async def _reached(self) -> None:
+        await self.query_one("#filter", Field).release()
 
     @on(Input.Changed, "#filter")
     def _filter_typed(self, event: Input.Changed) -> None:
@@ -221,6 +237,10 @@ class MainScreen(DeskScreen):
         target = model.target(self.desk.state)
         if target is None:
             return self._no_row()
+        if not model.confirm():
+            return (
+                f"the row before has gone from here, and the cursor is on {target.label}: press again to act"
+            )
         if not model.visible:
             model.reveal()
             self.desk.wake()
@@ -304,11 +324,18 @@ class MainScreen(DeskScreen):
         totals, look = self.desk.state.totals, self.desk.looks.current
         if self.desk.state.head is None:
             return []
-        text = (
-            f"{totals.in_flight:,} in flight · {totals.waiting:,} waiting · {totals.seated:,} seated · "
-            f"{units.money(totals.micros)} "
-        )
-        return [Part(text, look.style("text"))]
+        text, trends, now = look.style("text"), self.desk.state.trends, self.desk.feed.now()
+        parts = [Part(f"{totals.in_flight:,} in flight", text)]
+        if self.app.size.width >= _WIDE:
+            turns = trends.in_flight.series(now)
+            parts.append(
+                Part(f" {spark(turns, max(_FEW, *(figure or 0 for figure in turns)))}", look.style("accent"))
+            )
+        people = f" · {totals.waiting:,} waiting · {totals.seated:,} seated · {units.money(totals.micros)}"
+        parts.append(Part(people, text))
+        if self.app.size.width >= _WIDE:
+            parts.append(Part(f", {units.money(trends.spent.per_hour(None, now))}/h", text))
+        return [*parts, Part(" ", text)]
 
     def _tabs(self) -> list[Part]:
         look, rows = self.desk.looks.current, self.desk.state.rows

@@ -23,7 +23,7 @@ from console.panes.model import PaneModel
 from console.panes.pane import Cell
 from console.state import Key
 from console.text import fit, neutral
-from console.widgets.line import Part, strip_of
+from console.widgets.line import Part, bar_at, strip_of
 
 _MARK = "▸ "
 _NO_MARK = "  "
@@ -66,7 +66,7 @@ class LiveTable(Widget, can_focus=True):
         self._drawn: list[_Row | _Blank] = []
         self._keys: list[Key] = []
         self._places: tuple[Place, ...] = ()
-        self._placed_for: tuple[str, int] | None = None
+        self._placed_for: tuple[str, str, int] | None = None
         self._head: tuple[str, bool, str] | None = None
 
     def show(self, model: PaneModel, empty: tuple[str, ...]) -> None:
@@ -102,10 +102,10 @@ class LiveTable(Widget, can_focus=True):
             self.refresh(*[Region(0, y, cells, 1) for y in changed])
 
     def _place(self, cells: int) -> None:
-        wanted = (self.model.pane.id, cells)
+        wanted = (self.model.pane.id, self.model.sort, cells)
         if wanted != self._placed_for:
             self._placed_for = wanted
-            self._places = arrange(self.model.pane.columns, cells - _MARGIN)
+            self._places = arrange(self.model.pane.columns, cells - _MARGIN, keep=self.model.sort)
             self._drawn = []
 
     def _lines(self, now: int, height: int) -> list[_Row | _Blank]:
@@ -123,12 +123,7 @@ class LiveTable(Widget, can_focus=True):
 
     def _bar(self, y: int, height: int) -> str:
         """The scroll bar's piece of that line; none when everything is in sight."""
-        count = len(self.model)
-        if count <= height:
-            return " "
-        size = max(1, height * height // count)
-        start = self.model.top * (height - size) // max(1, count - height)
-        return "▐" if start <= y < start + size else "│"
+        return bar_at(y, height, top=self.model.top, count=len(self.model))
 
     def render_line(self, y: int) -> Strip:
         return self._line(y).apply_style(self.rich_style)

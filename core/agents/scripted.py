@@ -50,12 +50,16 @@ class CallTool(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The usage of the whole answer, in tokens; cached ones are part of the input, reasoning of the output."""
+    """The usage of the whole answer, in tokens; cached ones are part of the input, reasoning of the output.
+
+    An `early` one says in a stream, at once, what was read; some upstreams do.
+    """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    early: bool = False
 
 
 class Refuse(msgspec.Struct, frozen=True):
@@ -150,14 +154,18 @@ class _Writer:
                 assert_never(step)
 
     def report(self, step: Report) -> None:
-        """The usage; it goes out with the end."""
-        self._usage = {
+        """The usage; it goes out with the end, unless it is early."""
+        usage = {
             "prompt_tokens": step.input_tokens,
             "completion_tokens": step.output_tokens,
             "total_tokens": step.input_tokens + step.output_tokens,
             "prompt_tokens_details": {"cached_tokens": step.cached_tokens},
             "completion_tokens_details": {"reasoning_tokens": step.reasoning_tokens},
         }
+        if not step.early:
+            self._usage = usage
+        elif self._request.stream:
+            self._add("usage", [], usage)
 
     def take(self) -> list[Output]:
         """What has gathered; a whole answer gathers nothing before its end."""

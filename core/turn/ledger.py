@@ -185,12 +185,20 @@ def used_of(usage: Usage | None, micros: int) -> Used:
 
 
 def _usage(turn: Turn) -> Usage | None:
-    """What was reported; else an estimate, unless the upstream was never asked or never took the request."""
-    if turn.answer.usage is not None:
-        return turn.answer.usage
-    if not turn.answer.written and (turn.error is not None or not turn.asked):
+    """What was reported; else an estimate, unless the upstream was never asked or never took the request.
+
+    Some upstreams report along the way. Before the last word of an answer that counts for what was read, and for
+    what was written only as far as it goes.
+    """
+    answer, reported = turn.answer, turn.answer.usage
+    if reported is None and not answer.written and (turn.error is not None or not turn.asked):
         return None
-    return estimate_lengths(turn.read, turn.answer.written)
+    guess = estimate_lengths(turn.read, answer.written)
+    if reported is None:
+        return guess
+    if answer.finish_reason is not None or reported.output_tokens >= guess.output_tokens:
+        return reported
+    return msgspec.structs.replace(reported, output_tokens=guess.output_tokens, estimated=True)
 
 
 def _message(turn: Turn) -> Prepared | None:

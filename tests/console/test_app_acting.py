@@ -53,7 +53,7 @@ async def test_abort_asks_with_cancel_focused_and_is_shown_when_the_event_return
         await asked(console)
         assert console.focused_label() == "Cancel"
         await console.sees("Abort run run-1?")
-        await console.sees("1 running turn will be lost")
+        await console.sees("1 running turn will be cut off")
         assert console.sent() == []
         await console.press("right")
         assert console.focused_label() == "Abort run"
@@ -285,6 +285,7 @@ async def test_a_cursor_out_of_sight_is_shown_before_anything_is_hit() -> None:
     async with opened(core, size=(80, 12)) as console:
         await console.press("3")
         await console.sees("first")
+        await console.press("down")
         for number in range(20):
             core.happen(SessionChanged(what="created", session=a_session(f"later-{number}")))
         await console.until(lambda: "first" not in console.screen())
@@ -295,6 +296,22 @@ async def test_a_cursor_out_of_sight_is_shown_before_anything_is_hit() -> None:
         await console.until(lambda: console.sent() == ["EvictSession"])
         assert isinstance(core.executed[0], EvictSession)
         assert core.executed[0].session_key == "first"
+
+
+async def test_a_cursor_that_moved_by_itself_is_confirmed_before_anything_is_hit() -> None:
+    core = FakeCore(a_session("first", created_at="2026-04-10T12:00:00Z"))
+    async with opened(core) as console:
+        await console.press("3")
+        await console.sees("first")
+        core.happen(SessionChanged(what="created", session=a_session("second")))
+        await console.until(lambda: console.cursor == "second")
+        await console.press("E")
+        await console.sees("the row before has gone from here, and the cursor is on second")
+        assert console.sent() == []
+        await console.press("E")
+        await console.until(lambda: console.sent() == ["EvictSession"])
+        assert isinstance(core.executed[0], EvictSession)
+        assert core.executed[0].session_key == "second"
 
 
 async def test_acting_works_from_inside_a_session() -> None:

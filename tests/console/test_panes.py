@@ -55,7 +55,7 @@ def showing(state: ConsoleState, height: int = 5) -> PaneModel:
 def happen(state: ConsoleState, model: PaneModel, *events: Any) -> None:
     for event in events:
         reduce(state, event)
-    model.note(state.take_changed())
+    model.note(state.take_changed(_NOW))
     model.catch_up(state)
 
 
@@ -157,9 +157,38 @@ def test_a_scrolled_window_holds_what_is_looked_at() -> None:
     assert (shown(model), model.top) == (before, top + 4)
 
 
+def test_a_cursor_that_nobody_moved_stays_at_the_top_and_says_when_that_is_another_row() -> None:
+    state = seen(*runs(1, 2, 3))
+    model = showing(state)
+    assert model.cursor == "run-3"
+    assert model.confirm()
+    happen(state, model, moved(4, 1000))
+    assert (model.cursor, model.position) == ("run-4", 0)
+    assert not model.confirm()
+    assert model.confirm(), "told once"
+    happen(state, model, gone(4))
+    assert (model.cursor, is_lost(model)) == ("run-3", False)
+    model.move(0)
+    assert model.confirm()
+    happen(state, model, moved(5, 2000))
+    assert (model.cursor, model.position, model.confirm()) == ("run-3", 1, True)
+    model.sort_by("session", descending=False)
+    assert (model.cursor, model.confirm()) == ("run-3", True)
+
+
+def test_a_pane_that_was_empty_begins_at_the_top_again() -> None:
+    state = seen(*runs(1))
+    model = showing(state)
+    model.move(0)
+    happen(state, model, gone(1))
+    happen(state, model, moved(7, 1))
+    assert (model.cursor, model.confirm()) == ("run-7", True)
+
+
 def test_a_window_at_the_top_stays_at_the_top() -> None:
     state = seen(*runs(1, 2, 3))
     model = showing(state, height=2)
+    model.move(0)
     happen(state, model, *(moved(100 + n, 1000 + n) for n in range(4)))
     assert model.top == 0
     assert model.cursor == "run-3"

@@ -18,6 +18,7 @@ from console.state import (
     end_view,
     reduce,
 )
+from console.times import moment
 from core.protocol import (
     AnyEvent,
     AnyRow,
@@ -37,6 +38,8 @@ from core.protocol import (
 )
 from tests.console.rows import AT, a_cost, a_pin, a_queue, a_run, a_seat, a_session
 
+_NOW = moment(AT)
+
 
 def a_head(epoch: str = "e1") -> ViewHead:
     return ViewHead(house="h", instance="local", epoch=epoch, version="0", now=AT, counts={"runs": 1})
@@ -48,7 +51,7 @@ def seen(*rows: AnyRow) -> ConsoleState:
     begin_view(state, a_head())
     add_rows(state, rows)
     end_view(state, "e1.0")
-    state.take_changed()
+    state.take_changed(_NOW)
     return state
 
 
@@ -103,10 +106,10 @@ def test_any_batches_give_the_same_state(journal: list[AnyEvent], data: st.DataO
         cut = data.draw(st.integers(1, len(rest)))
         for event in rest[:cut]:
             reduce(parts, event)
-        parts.take_changed()
+        parts.take_changed(_NOW)
         rest = rest[cut:]
-    whole.take_changed()
-    parts.take_changed()
+    whole.take_changed(_NOW)
+    parts.take_changed(_NOW)
     assert parts == whole
 
 
@@ -128,7 +131,7 @@ def test_every_row_that_differs_is_told(journal: list[AnyEvent]) -> None:
     before = {name: dict(getattr(state.rows, name)) for name in _TABLES}
     for event in journal:
         reduce(state, event)
-    changed = state.take_changed()
+    changed = state.take_changed(_NOW)
     for name in _TABLES:
         now = getattr(state.rows, name)
         differing = {key for key in before[name].keys() | now.keys() if before[name].get(key) != now.get(key)}
@@ -196,7 +199,7 @@ def test_the_journal_is_a_ring() -> None:
     first = state.entry(6)
     assert first is not None
     assert first.number == 6
-    assert {1, 2, 3, 4, 5} <= state.take_changed().of("journal")
+    assert {1, 2, 3, 4, 5} <= state.take_changed(_NOW).of("journal")
 
 
 def test_changed_collects_by_table() -> None:

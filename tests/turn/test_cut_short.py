@@ -194,12 +194,9 @@ async def test_while_it_runs_it_shows_what_it_will_have_cost(open_house: Opening
     )
     async with open_house(admission=Admission(models=[priced])) as house:
         asked = asking(house, stream=True, model=priced.id)
-        for _ in range(500):
-            rows = list(house.core.runs.rows())
-            if rows and rows[0].last_seq:
-                break
+        while not any(row.last_seq for row in house.core.runs.rows()):
             await asyncio.sleep(0.01)
-        (row,) = rows
+        (row,) = house.core.runs.rows()
         assert row.state == "running"
         assert row.estimated
         assert row.output_tokens > 0

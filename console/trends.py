@@ -1,0 +1,123 @@
+"""What the last minutes looked like: figures by the minute, forgotten when they are ten minutes old.
+
+Everything goes by the times that the core's events carry, so that the same journal gives the same trend. Noting
+costs what is noted, and forgetting costs what is forgotten: nothing here counts what the house holds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+STEP_MS = 60_000
+"""One figure stands for a minute."""
+
+STEPS = 10
+"""So many minutes are kept, with the one that is going on."""
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+_NOTHING = " "
+
+K = TypeVar("K", bound=Hashable)
+
+
+def spark(figures: Sequence[int | None], top: int) -> str:
+    """One character for each figure, `top` and more as a full block; a blank where nothing is known, or nothing was."""
+    return "".join(
+        _NOTHING if not figure else _LEVELS[min(len(_LEVELS) - 1, figure * len(_LEVELS) // (top + 1))]
+        for figure in figures
+    )
+
+
+@dataclass(slots=True)
+class Level:
+    """A figure that stands until it changes, such as a number of people; each minute is shown by its highest."""
+
+    _minutes: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=STEPS + 1))
+    """(minute, highest in it, last in it); one more than is shown, for what stood before."""
+
+    def note(self, now: int, figure: int) -> None:
+        """The figure from `now` on, in milliseconds. An earlier time than the last one counts as that."""
+        minute = now // STEP_MS
+        if not self._minutes:
+            self._minutes.append((minute, figure, figure))
+            return
+        latest, highest, last = self._minutes[-1]
+        if minute <= latest:
+            self._minutes[-1] = (latest, max(highest, figure), figure)
+        else:
+            # at the start of its minute the old figure was still there
+            self._minutes.append((minute, max(last, figure), figure))
+
+    def series(self, now: int) -> list[int | None]:
+        """The highest of each minute, the latest last; None before the first note."""
+        end = now // STEP_MS
+        known = {minute: (highest, last) for minute, highest, last in self._minutes}
+        standing: int | None = None
+        for minute, _, last in self._minutes:
+            if minute <= end - STEPS:
+                standing = last
+        figures: list[int | None] = []
+        for minute in range(end - STEPS + 1, end + 1):
+            highest, standing = known.get(minute, (standing, standing))
+            figures.append(highest)
+        return figures
+
+
+@dataclass(slots=True)
+class Amounts(Generic[K]):
+    """What was added up by key in each of the last minutes, such as money spent.
+
+    `since` is the time from when on it has been noted, in milliseconds; None before the first time.
+    """
+
+    since: int | None = None
+    _by_key: dict[K, dict[int, int]] = field(default_factory=dict)
+    _minutes: deque[tuple[int, set[K]]] = field(default_factory=deque)
+
+    def begin(self, now: int) -> None:
+        """Begin to note; a trend from before that is not known."""
+        if self.since is None:
+            self.since = now
+
+    def add(self, key: K, now: int, amount: int) -> None:
+        """Add to what the key has in this minute. A time of an earlier minute counts as the latest one."""
+        minute = now // STEP_MS
+        if not self._minutes or self._minutes[-1][0] < minute:
+            self._minutes.append((minute, set()))
+        minute, keys = self._minutes[-1]
+        keys.add(key)
+        minutes = self._by_key.setdefault(key, {})
+        minutes[minute] = minutes.get(minute, 0) + amount
+
+    def forget(self, now: int) -> set[K]:
+        """Let go what is too old; answers the keys that have less now."""
+        oldest = now // STEP_MS - STEPS + 1
+        less: set[K] = set()
+        while self._minutes and self._minutes[0][0] < oldest:
+            minute, keys = self._minutes.popleft()
+            for key in keys:
+                minutes = self._by_key[key]
+                del minutes[minute]
+                if not minutes:
+                    del self._by_key[key]
+            less |= keys
+        return less
+
+    def series(self, key: K, now: int) -> list[int]:
+        """What was added in each minute, the latest last."""
+        minutes, end = self._by_key.get(key, {}), now // STEP_MS
+        return [minutes.get(minute, 0) for minute in range(end - STEPS + 1, end + 1)]
+
+    def total(self, key: K) -> int:
+        """All that is known of the last minutes."""
+        return sum(self._by_key.get(key, {}).values())
+
+    def per_hour(self, key: K, now: int) -> int:
+        """What an hour would come to if it went on like the last minutes. At least one whole minute counts."""
+        if self.since is None:
+            return 0
+        begin = max(self.since, (now // STEP_MS - STEPS + 1) * STEP_MS)
+        return sum(self.series(key, now)) * 60 * STEP_MS // max(STEP_MS, now - begin)
