@@ -45,7 +45,7 @@ def examine(config_file: str | None) -> list[Check]:
         loaded = load_settings(config_file, with_keys=False)
     except MaitredError as error:
         # what does not depend on the settings is looked at all the same
-        found = [wrong("settings", error.message, "correct it; maitred info says where settings come from")]
+        found = [wrong("settings", error.message, "")]
         return [*found, *folders.check_folders(here), folders.check_database(here.data), *terminal.check()]
     settings = loaded.settings
     return [

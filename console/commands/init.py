@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _HEAD = """\
 # The settings of maitred. Every setting is here with its default, commented out: take the # away from a line that
-# begins with #name, and change it. Tables in double brackets may come as often as you need them.
+# begins with #name, and change it. Tables in double brackets may come as often as you need them: take the # away
+# from their own line, too, and from what they require.
 # `maitred config check` says whether the file is right, `maitred info` what is in force and from where.
 """
 _EXAMPLES: dict[str, Any] = {
@@ -92,7 +93,7 @@ def _lines(section: type[msgspec.Struct], prefix: str) -> Iterator[str]:
         elif key == "keys":
             yield from ("", "[keys]", *_prose(MEANINGS[key]), '#abort = "X"')
         else:
-            yield from _prose(MEANINGS[key])
+            yield from _prose(_meaning(key, field))
             yield f"#{field.name} = {_toml(_EXAMPLES.get(key, _default(field)))}"
     for key, table, many in tables:
         if many:
@@ -113,6 +114,13 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
     import msgspec
 
     return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+def _meaning(key: str, field: msgspec.structs.FieldInfo) -> str:
+    """What a setting means, and whether what stands beside it is not its default."""
+    if key not in _EXAMPLES:
+        return MEANINGS[key]
+    return f"{MEANINGS[key]} ({'required' if field.required else 'an example, not the default'})"
 
 
 def _prose(text: str) -> list[str]:

@@ -73,4 +73,7 @@ def config() -> None:
 def check(file: str | None) -> None:
     """Check a settings file, or the one in force; says where it is wrong and what is allowed."""
     loaded = load_settings(file)
-    click.echo(f"{loaded.path}: good", err=True)
+    there = (
+        "good" if loaded.path.is_file() else "there is no such file, and none is needed: the defaults hold"
+    )
+    click.echo(f"{loaded.path}: {there}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 from collections.abc import Mapping
@@ -22,15 +23,21 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
     log: Path
 
     def make(self) -> None:
-        """Create what is missing; raises FolderUnusable with the remedy."""
-        for folder in (self.config, self.data, self.state, self.log):
+        """Create what is missing; raises FolderUnusable with the remedy.
+
+        What is in the config folder is only read: one that cannot be made is as good as an empty one.
+        """
+        with contextlib.suppress(OSError):
+            self.config.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.config.chmod(0o700)
+        for folder in (self.data, self.state, self.log):
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 folder.chmod(0o700)
             except OSError as error:
                 raise FolderUnusable(
                     f"{folder}: cannot be used ({error.strerror}); make it a folder that is writable for you, or point "
-                    "XDG_DATA_HOME, XDG_STATE_HOME or XDG_CONFIG_HOME elsewhere"
+                    "XDG_DATA_HOME and XDG_STATE_HOME elsewhere"
                 ) from error
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise FolderUnusable(f"{folder}: is not writable; make it writable for you (chmod u+rwx)")

@@ -95,8 +95,12 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
                 f"{path}: there is no such settings file; `maitred info` shows where one is read"
             ) from None
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror}); make it a file that you may read"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); write it in UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from error
     except RecursionError:

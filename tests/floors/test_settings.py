@@ -118,6 +118,20 @@ def test_folders_are_private(home: Path) -> None:
         assert home in folder.parents
 
 
+def test_a_config_folder_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    own = tmp_path / "own"
+    Folders(config=tmp_path / "file" / "config", data=own, state=own, log=own).make()
+    assert own.is_dir()
+
+
+def test_a_file_that_cannot_be_read_is_told_once_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path, env={})
+    told = f"{tmp_path}: cannot be read (Is a directory); make it a file that you may read"
+    assert refused.value.message == told
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     broken = Folders(config=tmp_path, data=tmp_path / "file" / "data", state=tmp_path, log=tmp_path)

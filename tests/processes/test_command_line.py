@@ -398,7 +398,11 @@ def test_who_only_asks_a_core_needs_no_key_of_its_upstreams(house: House) -> Non
 def test_config_check(house: House, tmp_path: Path) -> None:
     good = house.run("config", "check")
     assert (good.code, good.stdout) == (0, "")
-    assert str(house.settings_file) in good.stderr
+    assert good.stderr == f"{house.settings_file}: good\n"
+    house.settings_file.unlink()
+    none = house.run("config", "check")
+    assert (none.code, none.stdout) == (0, "")
+    assert "the defaults hold" in none.stderr
     other = tmp_path / "other.toml"
     other.write_text("[server]\nprot = 1\n", encoding="utf-8")
     house.run("config", "check", str(other)).refused(str(other), "prot", "port")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from console.commands.health.terminal import _characters, _colours, _size
+from console.commands.health.terminal import _characters, _clipboard, _colours, _size
 from console.commands.health.upstreams import _judged
 from core.settings import Upstream as UpstreamSettings
 from tests.processes.processes import House, Serving
@@ -126,6 +126,20 @@ def test_what_is_no_folder_and_no_database(empty: House) -> None:
     assert [checks[name]["verdict"] for name in ("state", "log", "database")] == ["wrong"] * 3
 
 
+def test_a_folder_that_cannot_even_be_looked_at(empty: House) -> None:
+    code, checks = examined(empty, XDG_DATA_HOME=f"{empty.home}/{'n' * 300}")
+    assert code == 1
+    for name in ("data", "database"):
+        assert checks[name]["verdict"] == "wrong"
+        assert "cannot be looked at (File name too long)" in checks[name]["said"]
+
+
+def test_a_config_folder_that_cannot_be_made_keeps_nobody_from_starting(empty: House) -> None:
+    code, checks = examined(empty, XDG_CONFIG_HOME=f"{empty.home}/{'n' * 300}")
+    assert checks["config"]["verdict"] == "note"
+    assert (code, checks["settings"]["verdict"]) == (1, "wrong"), "but what may stand in it cannot be read"
+
+
 def test_a_database_of_a_newer_maitred(empty: House) -> None:
     with empty.serve() as serving:
         serving.leave()
@@ -189,5 +203,8 @@ def test_the_terminal() -> None:
     assert _colours("xterm-256color", "", plain=False).verdict == "good"
     assert _colours("xterm", "truecolor", plain=False).said == "16 million"
     assert _colours("xterm", "", plain=True).verdict == "good"
+    assert _clipboard("on").verdict == _clipboard("").verdict == "good"
+    assert _clipboard("external").verdict == "note"
+    assert "set-clipboard on" in _clipboard("off").advice
     assert _characters("UTF-8").verdict == "good"
     assert _characters("ascii").verdict == "wrong"

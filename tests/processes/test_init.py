@@ -11,6 +11,7 @@ import pytest
 
 from console.commands.init import settings_text
 from console.commands.meanings import MEANINGS
+from core.errors import SettingsError
 from core.settings import Settings, load
 from tests.processes.processes import House
 
@@ -50,6 +51,54 @@ def test_what_is_written_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "maitred.toml"
     file.write_text(settings_text(), encoding="utf-8")
     assert load(file, env={}).settings == Settings()
+
+
+def one_by_one() -> list[tuple[str, str]]:
+    """Every setting that is commented out, by its place, and the file in which that one is taken in.
+
+    With it come its table's own line and what the table requires, as the file says.
+    """
+    lines = settings_text().splitlines()
+    tables, table = [], ""
+    for line in lines:
+        table = line.lstrip("#") if re.match(r"#?\[", line) else table
+        tables.append(table)
+    marked = [
+        at for at, line in enumerate(lines) if line.startswith("#[[") or lines[at - 1].endswith("(required)")
+    ]
+    found = []
+    for number, line in enumerate(lines):
+        if re.match(r"#[\w\[]", line):
+            taken = {number, *(at for at in marked if tables[at] == tables[number])}
+            text = "\n".join(each[1:] if at in taken else each for at, each in enumerate(lines))
+            found.append((f"{tables[number]} {line.lstrip('#').partition(' =')[0]}", text))
+    return found
+
+
+def test_each_line_may_be_taken_in_alone(tmp_path: Path) -> None:
+    file = tmp_path / "maitred.toml"
+    cases = one_by_one()
+    assert len(cases) > 60
+    assert len({name for name, _ in cases}) == len(cases)
+    for name, text in cases:
+        file.write_text(text, encoding="utf-8")
+        try:
+            loaded = load(file, env={}, with_keys=False)
+        except SettingsError as error:
+            pytest.fail(f"{name}: {error}")
+        assert loaded.origins, name
+
+
+def test_what_is_no_default_is_marked() -> None:
+    marked = re.findall(r"\((required|an example, not the default)\)\n#(\w+)", settings_text())
+    assert {name for how, name in marked if how == "required"} == {"id", "name", "base_url", "role", "sha256"}
+    assert {name for how, name in marked if how != "required"} == {"hours", "cached_usd_per_million"}
+
+
+def test_what_was_written_starts_a_house(empty: House) -> None:
+    assert empty.run("init").code == 0
+    with empty.serve() as serving:
+        assert serving.leave().code == 0
 
 
 def test_with_every_line_taken_in_it_says_the_defaults(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import stat
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0
 """Seconds for a server on this machine to say who it is."""
+_ELSEWHERE = "point XDG_DATA_HOME and XDG_STATE_HOME elsewhere"
 
 
 def check_folders(folders: Folders) -> list[Check]:
@@ -28,7 +30,11 @@ def check_folders(folders: Folders) -> list[Check]:
         ("state", folders.state),
         ("log", folders.log),
     )
-    return [_folder(kind, path) for kind, path in kinds]
+    found = [_folder(kind, path) for kind, path in kinds]
+    if found[0].verdict == "wrong":
+        # what is in it is only read, so that a start does without
+        found[0] = note("config", found[0].said, "a start does without; maitred init would write there")
+    return found
 
 
 def _folder(kind: str, path: Path) -> Check:
@@ -38,15 +44,17 @@ def _folder(kind: str, path: Path) -> Check:
         parent = next(each for each in path.parents if each.exists())
         if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
             return good(kind, f"{path} will be made by the first start")
-        return wrong(kind, f"{path} cannot be made", f"make {parent} a folder that is writable for you")
+        return wrong(kind, f"{path} cannot be made", f"make {parent} writable for you, or {_ELSEWHERE}")
     except OSError as error:
-        return wrong(kind, f"{path} cannot be looked at ({error.strerror})", "make it a folder of yours")
+        return wrong(
+            kind, f"{path} cannot be looked at ({error.strerror})", f"make it yours, or {_ELSEWHERE}"
+        )
     if not stat.S_ISDIR(status.st_mode):
         return wrong(kind, f"{path} is no folder", "move it away")
     if status.st_uid != os.getuid():
-        return wrong(kind, f"{path} belongs to somebody else", "take it over, or set the XDG variables")
+        return wrong(kind, f"{path} belongs to somebody else", f"make it yours, or {_ELSEWHERE}")
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return wrong(kind, f"{path} is not writable", f"chmod u+rwx {path}")
+        return wrong(kind, f"{path} is not writable", f"chmod u+rwx {shlex.quote(str(path))}")
     if stat.S_IMODE(status.st_mode) & 0o077:
         return note(kind, f"{path} is open to others", "the next start closes it, or: chmod 700")
     return good(kind, f"{path} is private and writable")
@@ -58,8 +66,12 @@ def check_database(data: Path) -> Check:
     from core.store.migrations import CURRENT
 
     path = data / "maitred.db"
-    if not path.exists():
+    try:
+        path.lstat()
+    except FileNotFoundError:
         return good("database", f"{path} will be made by the first start")
+    except OSError as error:
+        return wrong("database", f"{path} cannot be looked at ({error.strerror})", "make its folder yours")
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1)) as database:
             found = database.execute("SELECT version FROM schema_version").fetchone()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +14,7 @@ from core.errors import TerminalUnfit
 _LEAST = (80, 24)
 _DRAWS_NOT = ("", "dumb", "unknown")
 """Values of TERM that promise no cursor that could be moved."""
+_PATIENCE = 2.0
 _WITHOUT = "without a terminal there are: maitred serve, maitred view --json, maitred watch"
 
 
@@ -60,6 +63,7 @@ def check() -> list[Check]:
         _size(window),
         _colours(environment("TERM") or "", environment("COLORTERM") or "", plain=no_color()),
         _characters(_encoding()),
+        _clipboard(_tmux_says() if environment("TMUX") else ""),
     ]
 
 
@@ -108,3 +112,23 @@ def _characters(encoding: str) -> Check:
     return wrong(
         "letters", f"{encoding or 'unknown'} cannot show all", "export LANG=C.UTF-8, or yours with .UTF-8"
     )
+
+
+def _tmux_says() -> str:
+    """What the tmux around us does with texts for the clipboard; nothing when it does not say."""
+    tmux = shutil.which("tmux")
+    if tmux is None:
+        return ""
+    asked = [tmux, "show-options", "-sv", "set-clipboard"]
+    try:
+        told = subprocess.run(asked, capture_output=True, check=True, text=True, timeout=_PATIENCE)  # noqa: S603
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+    return told.stdout.strip()
+
+
+def _clipboard(tmux: str) -> Check:
+    """What `y` copies goes through the terminal; `tmux` is the setting of one in between, if there is one."""
+    if tmux in ("", "on"):
+        return good("copying", "y goes to the clipboard of any terminal that takes OSC 52")
+    return note("copying", f"tmux keeps what y copies (set-clipboard {tmux})", "tmux set -s set-clipboard on")
