@@ -1,0 +1,47 @@
+"""A text field that a key opens, and that gets all that is typed after that key, in order."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message
+from textual.widgets import Input
+
+_ENTER = "\n"
+
+
+class Field(Input):
+    """A field for keys that come faster than the focus moves, as over a slow line or on a busy machine.
+
+    The first ones after the key that opens it are given to the widget that had the focus, and come out of it when the
+    next ones have reached the field. So the field is told to `hold` those, and the screen types in what comes out
+    with `take`, until `Field.Reached`, which was sent the same way behind it, says `release`.
+    """
+
+    class Reached(Message):
+        """Nothing that was pressed before the field had the focus is on its way any more."""
+
+    _held: list[str] | None = None
+
+    def hold(self) -> None:
+        """Keep back what is typed from now on."""
+        self._held = []
+
+    def take(self, text: str) -> None:
+        """Type this."""
+        self.insert_text_at_cursor(text)
+
+    async def release(self) -> None:
+        """Take over what was kept back, up to the enter key if that was pressed, and keep nothing back any more."""
+        text, enter, _ = "".join(self._held or ()).partition(_ENTER)
+        self._held = None
+        self.take(text)
+        if enter:
+            await self.action_submit()
+
+    def on_key(self, event: events.Key) -> None:
+        """Keep it back if that is asked for; other keys than those that type or submit go their way."""
+        if self._held is None or not (event.is_printable or event.key == "enter"):
+            return
+        self._held.append(_ENTER if event.key == "enter" else event.character or "")
+        event.stop()
+        event.prevent_default()
