@@ -33,6 +33,14 @@ def money(micros: int) -> str:
     return f"{sign}${shown // 10_000}.{shown % 10_000:04d}"
 
 
+def cents(micros: int) -> str:
+    """Micro-USD as dollars and cents, for sums and rates that are only looked at: ``$12.35``, ``<$0.01``."""
+    rounded = (micros + 5_000) // 10_000
+    if micros > 0 and not rounded:
+        return "<$0.01"
+    return f"${rounded // 100:,}.{rounded % 100:02d}"
+
+
 def count(number: int) -> str:
     """A count with thousands kept apart: ``1,234``."""
     return f"{number:,}"

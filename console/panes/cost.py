@@ -28,7 +28,7 @@ def _row(state: ConsoleState, key: CostKey) -> CostLine | None:
 
 def _hour(line: CostLine, now: int) -> Cell:
     rate = line.spent.per_hour(line.key, now)
-    return Cell(f"{units.money(rate)}/h") if rate else Cell("–", "dim")
+    return Cell(f"{units.cents(rate)}/h") if rate else Cell("–", "dim")
 
 
 def _trend(line: CostLine, now: int) -> Cell:
@@ -87,7 +87,15 @@ COST: Pane[CostLine] = Pane(
         Column(
             "scope", "OF", 8, lambda line, now: Cell(line.cost.scope, "dim"), lambda line: line.cost.scope
         ),
-        Column("key", "WHICH", 22, lambda line, now: Cell(line.cost.key), lambda line: line.cost.key, grow=3),
+        Column(
+            "key",
+            "WHICH",
+            22,
+            lambda line, now: Cell(line.cost.key),
+            lambda line: line.cost.key,
+            grow=3,
+            ideal=40,
+        ),
         Column(
             "estimated",
             "ESTIMATED",
@@ -104,7 +112,7 @@ COST: Pane[CostLine] = Pane(
             lambda line, now: Cell(units.short(line.cost.input_tokens)),
             lambda line: line.cost.input_tokens,
             "right",
-            1,
+            3,
         ),
         Column(
             "output",

@@ -104,7 +104,7 @@ def _told(event: AnyEvent) -> tuple[Cell, str, str]:
 def worth_telling(entry: Entry) -> bool:
     """Whether it belongs into the few lines below a table: not what merely follows from something told already."""
     match entry.event:
-        case RunGone() | QueueChanged() | Progress():
+        case RunGone() | QueueChanged() | Progress() | CostChanged():
             return False
         case SessionChanged(what=what):
             return what not in ("turn_began", "turn_ended")

@@ -97,10 +97,11 @@ QUEUES: Pane[QueueLine] = Pane(
         Column(
             "model",
             "MODEL",
-            22,
+            16,
             lambda line, now: Cell(line.queue.model),
             lambda line: line.queue.model,
             grow=2,
+            ideal=24,
         ),
         Column(
             "tier",
@@ -137,20 +138,20 @@ QUEUES: Pane[QueueLine] = Pane(
             "right",
         ),
         Column(
+            "trend",
+            "LAST 10M",
+            10,
+            _trend,
+            lambda line: line.queue.waiting,
+            priority=2,
+        ),
+        Column(
             "oldest",
             "OLDEST",
             7,
             lambda line, now: _waited(line.queue, now),
             lambda line: line.queue.oldest_queued_at or "~",
             "right",
-        ),
-        Column(
-            "trend",
-            "LAST 10M",
-            10,
-            _trend,
-            lambda line: line.queue.waiting,
-            priority=3,
         ),
         Column(
             "seated",

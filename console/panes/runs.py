@@ -69,7 +69,7 @@ def _facts(run: RunRow, now: int) -> list[Fact]:
             "exit code", "–" if run.exit_code is None else str(run.exit_code), "bad" if run.exit_code else ""
         ),
         Fact("", ""),
-        Fact("seq", f"{units.count(run.first_seq)} … {units.count(run.last_seq)}"),
+        Fact("seq", f"{units.count(run.first_seq)} … {units.count(run.last_seq)}" if run.last_seq else "–"),
         Fact("buffer", units.size(run.buffered_bytes)),
         Fact("followers", units.count(run.subscribers)),
         Fact("", ""),

@@ -45,7 +45,7 @@ STRIKES: Pane[PinRow] = Pane(
         Column(
             "strikes",
             "STRIKES",
-            7,
+            8,
             lambda pin, now: _strikes(pin),
             lambda pin: (pin.escalated, pin.strikes, pin.run),
             "right",

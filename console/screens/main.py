@@ -331,10 +331,10 @@ class MainScreen(DeskScreen):
             parts.append(
                 Part(f" {spark(turns, max(_FEW, *(figure or 0 for figure in turns)))}", look.style("accent"))
             )
-        people = f" · {totals.waiting:,} waiting · {totals.seated:,} seated · {units.money(totals.micros)}"
+        people = f" · {totals.waiting:,} waiting · {totals.seated:,} seated · {units.cents(totals.micros)}"
         parts.append(Part(people, text))
         if self.app.size.width >= _WIDE:
-            parts.append(Part(f", {units.money(trends.spent.per_hour(None, now))}/h", text))
+            parts.append(Part(f", {units.cents(trends.spent.per_hour(None, now))}/h", text))
         return [*parts, Part(" ", text)]
 
     def _tabs(self) -> list[Part]:

@@ -54,3 +54,18 @@ def test_sizes(number: int, text: str) -> None:
 
 def test_the_time_of_day() -> None:
     assert units.clock_time("2026-04-17T12:34:56.250Z") == "12:34:56"
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "$0.00"),
+        (1, "<$0.01"),
+        (4_999, "<$0.01"),
+        (5_000, "$0.01"),
+        (12_345_678, "$12.35"),
+        (1_234_567_890_000, "$1,234,567.89"),
+    ],
+)
+def test_cents(micros: int, text: str) -> None:
+    assert units.cents(micros) == text
