@@ -31,14 +31,21 @@ _ALTERNATE, _MAIN = b"\x1b[?1049h", b"\x1b[?1049l"
 class Terminal:
     """A command on a pseudo-terminal, read by pyte. Leaving its context kills what is left of it."""
 
-    def __init__(self, command: list[str], house: House, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        house: House,
+        *,
+        env: Mapping[str, str] | None = None,
+        size: tuple[int, int] = (COLUMNS, LINES),
+    ) -> None:
         self.sent = b""
         """Every byte that was written to the terminal."""
-        self._screen = pyte.Screen(COLUMNS, LINES)
+        self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._drawn = threading.Condition()
         self._ours, self._theirs = pty.openpty()
-        fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        self._set_size(*size)
         self._modes = termios.tcgetattr(self._theirs)
         self.popen = subprocess.Popen(
             command,
@@ -57,10 +64,22 @@ class Terminal:
         """Type these characters."""
         os.write(self._ours, keys.encode())
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the terminal that large, as somebody does who pulls at its window."""
+        with self._drawn:
+            self._set_size(columns, lines)
+            self._screen.resize(lines, columns)
+        self.signal(signal.SIGWINCH)
+
     def text(self) -> str:
         """What the screen shows now."""
         with self._drawn:
             return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def backgrounds(self, y: int) -> list[str]:
+        """The colour behind each cell of a line, from the left."""
+        with self._drawn:
+            return [self._screen.buffer[y][x].bg for x in range(self._screen.columns)]
 
     def until(self, holds: Callable[[str], Any], what: str, seconds: float = PATIENCE) -> str:
         """The screen, once something holds for its text; asked whenever something was drawn."""
@@ -131,6 +150,9 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _set_size(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def _stop_reading(self) -> None:
         self._over = True

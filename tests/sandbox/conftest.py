@@ -1,4 +1,4 @@
-"""A folder for data that nobody needs to keep: in memory, where there is such a place."""
+"""Folders and homes for what nobody needs to keep."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.processes.processes import House
 
 _MEMORY = Path("/dev/shm")
 
@@ -19,3 +21,13 @@ def quick_folder(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="maitred-test-", dir=_MEMORY) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """An empty home, and a folder of its own for what is temporary."""
+    house = House(tmp_path, "")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    house.environment["TMPDIR"] = str(temporary)
+    return house

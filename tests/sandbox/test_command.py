@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,24 +12,11 @@ from core.server.listener import bind
 from core.settings import Server
 from tests.processes.processes import House
 from tests.processes.terminal import Terminal
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    """An empty home, and a folder of its own for what is temporary."""
-    house = House(tmp_path, "")
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    house.environment["TMPDIR"] = str(temporary)
-    return house
+from tests.sandbox.seen import check_nothing_is_left
 
 
 def sandbox(house: House, *arguments: str) -> Terminal:
     return Terminal(house.command("sandbox", "--users", "30", *arguments), house)
-
-
-def check_nothing_is_left(house: House) -> None:
-    assert [path for path in house.home.rglob("*") if path.name != "tmp"] == []
 
 
 def test_it_lives_and_leaves_without_a_question(house: House) -> None:
