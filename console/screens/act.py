@@ -126,17 +126,16 @@ async def _send(desk: Desk, command: AnyCommand) -> None:
     outcome = await desk.acting.perform(command)
     match outcome:
         case Done():
-            undo = (
-                "  (Z takes it back)"
-                if desk.acting.undo is not None and isinstance(command, MarkDirty)
-                else ""
-            )
-            desk.say(f"✓ {_name(command)} {_aim(command)}: {outcome.message}{undo}", "good")
+            told = f"{_aim(command)}: {outcome.message}"
+            if isinstance(command, MarkDirty) and command.session_key is not None:
+                # what can be done now comes first: the line may end after 80 cells, and a key be long
+                told = f"(Z takes it back): {_aim(command)}"
+            desk.say(f"✓ {_name(command)} {told}", "good")
         case Refused():
-            hint = ""
+            told = outcome.message
             if isinstance(command, EvictSession) and _BUSY in outcome.code:
-                hint = "  (C aborts its turn and closes it)"
-            desk.say(f"✗ {_name(command)} refused: {outcome.message}{hint}", "bad")
+                told = "a turn is running; C aborts its turn and closes it"
+            desk.say(f"✗ {_name(command)} refused: {told}", "bad")
 
 
 def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
@@ -144,12 +143,12 @@ def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
     turns = "1 running turn" if preview.turns == 1 else f"{preview.turns:,} running turns"
     sessions = "1 session" if preview.targets == 1 else f"{preview.targets:,} sessions"
     match command:
-        case _ if preview.message:
-            lines.append(preview.message)
         case MarkDirty():
-            lines.append(f"{sessions} will be rebuilt at the next use; {turns} will go on to the end")
+            lines.append(f"{sessions} will be rebuilt at the next use; turns that run go on to their end")
+        case AbortRun() | CloseSession():
+            lines.append(f"{turns} will be cut off" if preview.turns else "no turn is running on it")
         case _:
-            lines.append(f"{turns} will be lost" if preview.turns else "no turn is running on it")
+            lines.append(preview.message)
     if preview.turns:
         lines.append(f"so far: {units.count(preview.tokens)} tokens, {units.money(preview.micros)}")
     return lines

@@ -41,8 +41,9 @@ class AskScreen(ModalScreen[Answer | None]):
     #box Label { width: 100%; }
     #title { text-style: bold; margin-bottom: 1; }
     #buttons { height: 1; margin-top: 1; align-horizontal: right; }
-    #buttons Button { margin-left: 2; min-width: 14; }
+    #buttons Button { margin-left: 2; min-width: 1; }
     #box Input { margin-top: 1; }
+    #box Input:focus { background-tint: transparent; }
     #wrong { color: $warning; display: none; }
     """
 

@@ -53,9 +53,11 @@ class DirtyMenu(ModalScreen[Choice | None]):
             yield Label(neutral(f"session  {self._target.session_key or '–'}", 300), markup=False)
             yield Label(neutral(f"project  {self._target.project or '–'}", 300), markup=False)
             yield Label("")
-            for choice, label in self.choices():
-                yield Button(label, id=choice, compact=True)
-            yield Button("esc  cancel", id="cancel", compact=True)
+            choices = [*self.choices(), ("cancel", "esc  cancel")]
+            # as wide as one another, so that the one with the focus stands out the same everywhere
+            widest = max(len(label) for _, label in choices)
+            for name, label in choices:
+                yield Button(f"{label:<{widest}}", id=name, compact=True)
 
     def on_mount(self) -> None:
         """The first choice has the focus when it can be undone, else Cancel."""

@@ -33,25 +33,25 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         log = Log(self._desk.looks)
-        log.put(self.paragraphs())
+        log.put(self.paragraphs(), from_top=True)
         yield log
 
     def on_mount(self) -> None:
-        """The beginning is shown first."""
-        log = self.query_one(Log)
-        log.focus()
-        self.call_after_refresh(log.scroll_by, -10_000)
+        """The list takes the keys that move."""
+        self.query_one(Log).focus()
 
     def paragraphs(self) -> list[Paragraph]:
         """The text, one key a paragraph."""
         acting = self._desk.acting
         place = "a session" if self._scope == "session" else "the panes"
         shown = [Paragraph("", f"Keys in {place}. Lowercase looks; uppercase acts on the core.", "strong")]
+        shown.append(Paragraph("", "esc closes this; arrows and pages scroll.", "dim"))
         if not acting.armed:
             state = "read-only" if acting.read_only else "disarmed: ! arms"
             shown.append(Paragraph("", f"Keys that act are not listed: this console is {state}.", "warn"))
         here = offered(self._scope, acting=acting.armed, fresh=self._desk.fresh)
-        actions = sorted(here, key=lambda action: action.group)
+        listed = [action for action in here if not (acting.read_only and action.id == "arm")]
+        actions = sorted(listed, key=lambda action: action.group)
         for group, members in groupby(actions, key=lambda action: action.group):
             shown += [Paragraph("", ""), Paragraph("", group, "accent")]
             for action in members:
@@ -59,7 +59,6 @@ class HelpScreen(ModalScreen[None]):
                 shown.append(Paragraph(f"{keys:>7}  {action.label:<11}", action.help))
         shown += [Paragraph("", ""), Paragraph("", "Moving", "accent")]
         shown += [Paragraph(f"{keys:>7}  {'':<11}", text) for keys, text in _MOVES]
-        shown += [Paragraph("", ""), Paragraph("", "esc closes this", "dim")]
         return shown
 
     def on_key(self, event: events.Key) -> None:

@@ -8,7 +8,9 @@ from functools import partial
 from typing import ClassVar, Literal, TypeVar
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
+from console import units
 from console.actions import Scope, Target
 from console.desk import Desk
 from console.panes.pane import Fact, session_target
@@ -46,7 +48,6 @@ class SessionScreen(DeskScreen):
     SessionScreen #status, SessionScreen #footer { background: $surface; }
     SessionScreen Log { display: none; }
     SessionScreen Log.shown { display: block; }
-    SessionScreen FactsPanel { dock: right; margin: 2 0 2 0; }
     """
 
     def __init__(
@@ -62,14 +63,16 @@ class SessionScreen(DeskScreen):
 
     def compose(self) -> ComposeResult:
         yield Lines(2, id="header")
-        for tab in _TABS:
-            yield Log(self.desk.looks, id=tab)
-        yield FactsPanel(self.desk.looks, id="panel")
+        with Horizontal():
+            for tab in _TABS:
+                yield Log(self.desk.looks, id=tab)
+            yield FactsPanel(self.desk.looks, id="panel")
         yield Lines(1, id="status")
         yield Lines(1, id="footer")
 
     def on_mount(self) -> None:
         """Show the frame at once; the rest comes when the core has answered."""
+        self.desk.say("")
         self._show(self._tab)
         self.run_worker(self._read(), group="read", exclusive=True)
         self._follow_run()
@@ -124,13 +127,14 @@ class SessionScreen(DeskScreen):
         key = self.session_key
         self._detail = await self._ask(lambda core: core.session(key), "facts")
         if self._detail is not None:
-            self.query_one("#facts", Log).put(transcript.facts(self._detail, self.desk.feed.now()))
+            facts = transcript.facts(self._detail, self.desk.feed.now())
+            self.query_one("#facts", Log).put(facts, from_top=True)
         page = await self._ask(lambda core: core.history(key, limit=_PAGE), "messages")
         if page is not None:
             self.query_one("#messages", Log).put(transcript.messages(page))
         acts = await self._ask(lambda core: core.audit(limit=_PAGE, target=key), "acts")
         if acts is not None:
-            self.query_one("#acts", Log).put(transcript.acts(acts))
+            self.query_one("#acts", Log).put(transcript.acts(acts), from_top=True)
         if self.run_id is None and self._detail is not None and self._detail.run is not None:
             self.run_id = self._detail.run.run_id
         self._follow_run()
@@ -158,9 +162,8 @@ class SessionScreen(DeskScreen):
             if batch is None:
                 return
             if batch.truncated:
-                shown.add(
-                    [Paragraph("", f"… the events before {batch.first_seq} are no longer kept", "warn")]
-                )
+                first = units.count(batch.first_seq)
+                shown.add([Paragraph("", f"… the events before {first} are no longer kept", "warn")])
             shown.add(transcript.frames(batch))
             self._seq = transcript.last_seq(batch, after)
             if batch.ended and (not batch.events or self._seq >= batch.last_seq):
@@ -196,17 +199,18 @@ class SessionScreen(DeskScreen):
         if panel.display:
             panel.put(facts, stale=desk.stale)
         header = self.query_one("#header", Lines)
-        header.put(
-            0, self.link_parts(), [Part(f"{fact.text}  ", look.cell(fact.tone)) for fact in facts[1:2]]
-        )
-        tabs: list[Part] = []
+        header.put(0, self.link_parts(), [Part(f"{fact.text} ", look.cell(fact.tone)) for fact in facts[1:2]])
+        tabs: list[Part] = [Part(" ", look.style("tab"))]
         for n, tab in enumerate(_TABS, 1):
             style = look.style("tab_shown" if tab == self._tab else "tab")
             mark = "▸" if tab == self._tab else " "
             tabs += [Part(f"{mark}{n} {_TITLES[tab]} ", style), Part(" ", look.style("tab"))]
         tabs.append(Part(f" {self.session_key}", look.style("strong")))
         header.put(1, tabs)
-        said = Part(f" {desk.said.text}", look.style(desk.said.tone))
+        said = [Part(" ", look.style("text"))]
+        if desk.stale:
+            said.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
+        said.append(Part(desk.said.text, look.style(desk.said.tone)))
         run = Part(f"run {self._following or '–'} seq {self._seq:,} ", look.style("dim"))
-        self.query_one("#status", Lines).put(0, [said], [run])
+        self.query_one("#status", Lines).put(0, said, [run])
         self.query_one("#footer", Lines).put(0, self.footer())

@@ -7,15 +7,16 @@ from typing import Any
 import msgspec
 
 from console import units
-from console.panes.pane import Tone
+from console.panes.pane import Fact, Tone
 from console.panes.sessions import SESSIONS, SessionLine
-from console.text import lines
+from console.text import fit, lines, neutral
 from console.widgets.log import Paragraph
 from core.protocol import AuditPage, HistoryPage, RunBatch, SessionDetail
 
 _TEXT_LIMIT = 20_000
 _FRAME_LIMIT = 2_000
 _ROLES: dict[str, Tone] = {"user": "accent", "assistant": "", "system": "dim", "tool": "dim"}
+_LABEL_CELLS = 20
 _OWN_FIELDS = frozenset({"runId", "sessionKey", "seq", "kind", "timestamp", "id"})
 _TEXT_FIELDS = ("text", "delta", "content", "message", "error")
 _FRAME_TONES: dict[str, Tone] = {"error": "bad", "complete": "good"}
@@ -28,10 +29,11 @@ def messages(page: HistoryPage) -> list[Paragraph]:
         shown.append(Paragraph("", "… older messages are not shown", "dim"))
     for message in page.messages:
         head = f"{units.clock_time(message.timestamp)} {message.role:<9.9}"
-        text = _plain(message.content) + ("  ✗ broken off here" if message.partial else "")
         tone = _ROLES.get(message.role, "")
-        for n, line in enumerate(lines(text, _TEXT_LIMIT)):
+        for n, line in enumerate(lines(_plain(message.content), _TEXT_LIMIT)):
             shown.append(Paragraph(head if n == 0 else " " * len(head), line, tone))
+        if message.partial:
+            shown.append(Paragraph(" " * len(head), "✗ broken off here", "warn"))
     return shown or [Paragraph("", "no messages yet", "dim")]
 
 
@@ -63,22 +65,25 @@ def acts(page: AuditPage) -> list[Paragraph]:
 
 def facts(detail: SessionDetail, now: int) -> list[Paragraph]:
     """Everything else that is known, label by label."""
-    shown: list[Paragraph] = []
+    shown: list[Fact] = []
     if detail.session is not None:
         row = SessionLine(detail.session, detail.pin, detail.cost, detail.run)
-        shown += [Paragraph(f"{fact.label:<15}", fact.text, fact.tone) for fact in SESSIONS.facts(row, now)]
+        shown += SESSIONS.facts(row, now)
     else:
-        shown.append(Paragraph(f"{'live':<15}", "○ not now", "dim"))
+        shown.append(Fact("live", "○ not now", "dim"))
         if detail.pin is not None:
-            shown.append(Paragraph(f"{'model':<15}", f"{detail.pin.model} ({detail.pin.tier})"))
+            shown.append(Fact("model", f"{detail.pin.model} ({detail.pin.tier})"))
         if detail.cost is not None:
-            shown.append(Paragraph(f"{'cost':<15}", units.money(detail.cost.micros)))
-    shown.append(Paragraph(f"{'owner':<15}", detail.owner or "–"))
-    shown.append(Paragraph(f"{'messages':<15}", units.count(detail.messages)))
+            shown.append(Fact("cost", units.money(detail.cost.micros)))
+    shown.append(Fact("", ""))
+    shown.append(Fact("owner", detail.owner or "–"))
+    shown.append(Fact("messages", units.count(detail.messages)))
     if detail.seat is not None:
-        shown.append(Paragraph(f"{'seat':<15}", f"{detail.seat.state} for {detail.seat.model}"))
-    shown += [Paragraph(f"{name:<15.15}", value, "dim") for name, value in sorted(detail.config.items())]
-    return shown
+        shown.append(Fact("seat", f"{detail.seat.state} for {detail.seat.model}"))
+    if detail.config:
+        shown.append(Fact("", ""))
+    shown += [Fact(name, value, "dim") for name, value in sorted(detail.config.items())]
+    return [Paragraph(fit(neutral(fact.label), _LABEL_CELLS), fact.text, fact.tone) for fact in shown]
 
 
 def _frame(raw: msgspec.Raw) -> Paragraph:

@@ -39,6 +39,15 @@ def strip_of(parts: Iterable[Part], cells: int, filler: Style | None = None) -> 
     return Strip(segments, cells)
 
 
+def bar_at(y: int, height: int, *, top: int, count: int) -> str:
+    """The scroll bar's piece in line `y` of `height`, with `count` lines to show from `top` on; blank when all fit."""
+    if count <= height:
+        return " "
+    size = max(1, height * height // count)
+    start = top * (height - size) // (count - height)
+    return "▐" if start <= y < start + size else "│"
+
+
 class Lines(Widget):
     """A few lines that stand still; each has a left part, and a right one that gives way when it is narrow."""
 

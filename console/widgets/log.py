@@ -1,6 +1,7 @@
 """A long text that grows at its end: messages, run events.
 
-It draws what is in sight, and stays at the end until somebody scrolls back.
+It draws what is in sight, and stays at the end until somebody scrolls back. A text that is read from its beginning
+(help, facts) stays at the top.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from rich.segment import Segment
 from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
 from console.look import Looks
 from console.panes.pane import Tone
-from console.text import neutral, wrap
-from console.widgets.line import Part, strip_of
+from console.text import neutral, width, wrap
+from console.widgets.line import Part, bar_at, strip_of
 
 _PARAGRAPHS = 2_000
 _WHEEL_ROWS = 3
+_MARGINS = 4
+"""The cells that no text stands in: two on the left, one after the head, and the scroll bar's."""
 
 
 class Paragraph(NamedTuple):
@@ -43,10 +47,10 @@ class Log(Widget, can_focus=True):
         self._top: int | None = None
         """None: at the end."""
 
-    def put(self, paragraphs: Iterable[Paragraph]) -> None:
-        """Show these instead of what is there."""
+    def put(self, paragraphs: Iterable[Paragraph], *, from_top: bool = False) -> None:
+        """Show these instead of what is there: their end, or with `from_top` their beginning."""
         self._paragraphs = deque(paragraphs, maxlen=_PARAGRAPHS)
-        self._top = None
+        self._top = 0 if from_top else None
         self.redraw()
 
     def add(self, paragraphs: Iterable[Paragraph]) -> None:
@@ -101,13 +105,16 @@ class Log(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         look, cells, height = self._looks.current, self.size.width, self.size.height
         top = max(0, len(self._lines) - height) if self._top is None else self._top
-        strip = Strip.blank(cells)
+        parts: list[Part] = []
         if top + y < len(self._lines):
             head, text, tone = self._lines[top + y]
-            strip = strip_of([Part(f"  {head} ", look.style("heading")), Part(text, look.cell(tone))], cells)
-        return strip.apply_style(self.rich_style)
+            parts = [Part(f"  {head} ", look.style("heading")), Part(text, look.cell(tone))]
+        bar = Segment(bar_at(y, height, top=top, count=len(self._lines)), look.style("rule"))
+        return Strip([*strip_of(parts, cells - 1), bar], cells).apply_style(self.rich_style)
 
     def _wrap(self, paragraph: Paragraph) -> list[tuple[str, str, Tone]]:
         head = neutral(paragraph.head)
-        broken = wrap(neutral(paragraph.text), self.size.width - len(head) - 4)
-        return [(head if n == 0 else " " * len(head), text, paragraph.tone) for n, text in enumerate(broken)]
+        broken = wrap(neutral(paragraph.text), self.size.width - width(head) - _MARGINS)
+        return [
+            (head if n == 0 else " " * width(head), text, paragraph.tone) for n, text in enumerate(broken)
+        ]

@@ -115,7 +115,7 @@ async def test_a_session_shows_messages_events_as_they_come_and_audit() -> None:
         await console.sees("✗ broken off here")
         await console.press("3")
         await console.sees("no acts on this session")
-        await console.press("right")
+        await console.press("right", "end")
         await console.sees("thinking")
 
 

@@ -101,3 +101,10 @@ def test_messages_line_by_line_with_the_role_once() -> None:
         [],
     ]
     assert [paragraph.text for paragraph in shown[1:]] == ["one", "two", "a", "[image]"]
+
+
+def test_a_message_that_broke_off_says_so_however_long_it_is() -> None:
+    said = Message(seq=1, role="assistant", content="word " * 9_000, timestamp=AT, partial=True)
+    shown = messages(HistoryPage(session_key="s", messages=[said], before=None))
+    assert shown[-1].text == "✗ broken off here"
+    assert shown[-1].tone == "warn"
