@@ -19,6 +19,8 @@ from core.protocol import (
     AnyCommand,
     AuditPage,
     EventBatch,
+    Explained,
+    Explanation,
     HistoryPage,
     Outcome,
     Preview,
@@ -148,6 +150,9 @@ class EmbeddedCore:
         self, *, before: int | None = None, limit: int = 100, target: str | None = None
     ) -> AuditPage:
         return await self._cross(self._living().audit(before=before, limit=limit, target=target))
+
+    async def explain(self, kind: Explained, key: str) -> Explanation:
+        return await self._cross(self._living().explain(kind, key))
 
     async def preview(self, command: AnyCommand) -> Preview:
         return await self._cross(self._living().preview(command))

@@ -14,6 +14,8 @@ from core.protocol import (
     AnyCommand,
     AuditPage,
     EventBatch,
+    Explained,
+    Explanation,
     HistoryPage,
     Outcome,
     Preview,
@@ -97,6 +99,9 @@ class RemoteCore:
         self, *, before: int | None = None, limit: int = 100, target: str | None = None
     ) -> AuditPage:
         return await self._get("/v1/audit", {"before": before, "limit": limit, "target": target}, AuditPage)
+
+    async def explain(self, kind: Explained, key: str) -> Explanation:
+        return await self._get("/v1/explain", {"kind": kind, "key": key}, Explanation)
 
     async def preview(self, command: AnyCommand) -> Preview:
         return await self._call("POST", "/v1/preview", Preview, content=_encode(command))

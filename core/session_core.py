@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -25,6 +25,8 @@ from core.protocol import (
     AnyRow,
     AuditPage,
     EventBatch,
+    Explained,
+    Explanation,
     HistoryPage,
     Noticed,
     Outcome,
@@ -50,6 +52,7 @@ from core.store.history import page_in
 from core.store.lock import FolderLock
 from core.store.pins import Pins
 from core.store.prices import PriceList
+from core.store.why_model import why_model
 from core.turn import ChatSession, ChatSessions, Ledger, Turns
 
 _EXPIRE_SECONDS = 1.0
@@ -265,6 +268,21 @@ class SessionCore:
         return await self.database.read(
             lambda connection: audit.page(connection, before=before, limit=limit, target=target)
         )
+
+    async def explain(self, kind: Explained, key: str) -> Explanation:
+        """See `Core.explain`."""
+        match kind:
+            case "seat":
+                return self.waiting_room.explain(key)
+            case "session":
+                pin = self.pins.row(key)
+                if pin is None:
+                    raise SessionNotFound(
+                        f"session {key!r} has no pin: it is unknown, or its pin has expired"
+                    )
+                return why_model(pin)
+            case _:
+                assert_never(kind)
 
     async def preview(self, command: AnyCommand) -> Preview:
         return await self.operator.preview(command)

@@ -26,9 +26,14 @@ class RateLimit(Wire, frozen=True, kw_only=True):
 
 
 class SeatBase(Wire, frozen=True, kw_only=True, omit_defaults=True, tag_field="status"):
-    """An answer about a seat; `http_status` is what it travels with (decision 20)."""
+    """An answer about a seat; `http_status` is what it travels with (decision 20).
+
+    `message` is for people, and says what to do next; see `core.admission.advice`.
+    """
 
     http_status: ClassVar[int] = 200
+
+    message: str = ""
 
 
 class NoSeat(SeatBase, frozen=True, kw_only=True, tag="none"):
@@ -37,7 +42,6 @@ class NoSeat(SeatBase, frozen=True, kw_only=True, tag="none"):
     access_tier: AccessTier
     queue_depth_by_model: dict[str, int]
     rate_limits_by_model: dict[str, RateLimit] | None = None
-    message: str
 
 
 class QueuedSeat(SeatBase, frozen=True, kw_only=True, tag="queued"):

@@ -85,6 +85,14 @@ class Floor:
         gone = line.bisect_left((now - self.grace + 1, ""))
         return len(line) - ended, ended - gone
 
+    def frees_at(self, model: str, now: int) -> int | None:
+        """When (ms) the first of the model's occupied seats is free, if nobody leaves before; None without any."""
+        line = self._seated.get(model)
+        if line is None:
+            return None
+        first = line.bisect_left((now - self.grace + 1, ""))
+        return None if first == len(line) else line[first][0] + self.grace
+
     def ended_between(self, after: int, now: int) -> list[Seat]:
         """The seats whose time ran out later than `after` and not later than `now`, in that order."""
         ended = [

@@ -30,18 +30,27 @@ GateCode = Literal[
 
 _REFUSALS: dict[GateCode, tuple[int, str]] = {
     "banned": (403, "This account is banned; an operator can lift that."),
-    "update_required": (426, "Send the instance id of your seat with the request; a newer client does so."),
-    "waiting_room_required": (428, "Request a seat first."),
-    "waiting_room_queued": (429, "Wait until your seat is admitted; its state tells the place in the queue."),
-    "session_expired": (410, "Your seat is over; request a new one."),
-    "session_superseded": (409, "Another client has taken over your seat; request it again to take it back."),
+    "update_required": (
+        426,
+        "Send the instance id of your seat, as POST /v1/seats gave it; a client too old to know of one needs an update.",
+    ),
+    "waiting_room_required": (428, "Request a seat first, with POST /v1/seats."),
+    "waiting_room_queued": (429, "Wait, and poll GET /v1/seats/{userId} until your seat is active."),
+    "session_expired": (410, "Your seat is over; request a new one with POST /v1/seats."),
+    "session_superseded": (
+        409,
+        "Another client has taken over your seat; request it again with POST /v1/seats to take it back.",
+    ),
     "session_model_mismatch": (
         409,
-        "Your seat is for another model; use that one, or end it and request anew.",
+        "Your seat is for another model; use that one, or DELETE /v1/seats/{userId} and request a new one.",
     ),
     "rate_limited": (429, "The day's units are used up; come back after the reset, or use another model."),
     "model_unavailable": (409, "The model is closed at this hour; come back when it opens, or use another."),
-    "model_locked": (409, "Your active seat is for another model; use that one, or end it first."),
+    "model_locked": (
+        409,
+        "Your active seat is for another model; use that one, or end it with DELETE /v1/seats/{userId}.",
+    ),
     "model_unknown": (400, "This model is not offered; ask for one of the configured models."),
 }
 

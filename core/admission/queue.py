@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 
 from sortedcontainers import SortedDict
 
@@ -51,6 +52,10 @@ class Line:
         self._waiting.pop(ticket, None)
         self._banned.pop(ticket, None)
 
+    def ahead(self, ticket: int, most: int) -> list[str]:
+        """The first `most` of those with an earlier ticket."""
+        return [self._waiting[earlier] for earlier in islice(self._waiting.irange(maximum=ticket - 1), most)]
+
     def position(self, ticket: int) -> int:
         """How many wait up to and including that ticket; never below 1."""
         return max(1, self._waiting.bisect_right(ticket))
@@ -78,6 +83,11 @@ class Lines:
         """The 1-based place of a ticket in its model's queue."""
         line = self._by_model.get(model)
         return line.position(ticket) if line is not None else 1
+
+    def ahead(self, model: str, ticket: int, most: int) -> list[str]:
+        """The first `most` of those who come before a ticket, from the head on, the banned left out."""
+        line = self._by_model.get(model)
+        return [] if line is None else line.ahead(ticket, most)
 
     def depth(self, model: str) -> int:
         """How many wait for the model, the banned left out."""
@@ -143,6 +153,11 @@ class Attendance:
                 break
             missing.append(user_id)
         return missing
+
+    def absent_at(self, user_id: str) -> int | None:
+        """When somebody who waits counts as gone, unless they are heard of before; None for never."""
+        seen = self._seen.get(user_id)
+        return None if seen is None else seen + self._abandon
 
     def take_polled(self) -> dict[str, int]:
         """User → when they were heard of, for those whose note in the database is due; each is given out once."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, assert_never
 
+from core.admission.advice import next_step, place
 from core.admission.answers import (
     ActiveSeat,
     BannedUser,
@@ -53,7 +54,7 @@ def as_gate(answer: SeatAnswer, tick: int) -> GateAnswer:
         case QueuedSeat():
             return _queued(answer, tick)
         case RateLimited():
-            return _rate_limited(answer)
+            return refused("rate_limited", next_step(answer), retry_after=answer.retry_after_ms)
         case _:
             return refused(*_reason(answer))
 
@@ -65,21 +66,12 @@ def _reason(
     match answer:
         case BannedUser():
             return "banned", ""
-        case ModelLocked(current_model=current):
-            return (
-                "model_locked",
-                f"Your active seat is for {current}; use that model, or end the seat first.",
-            )
-        case ModelUnavailable(requested_model=asked, available_hours=hours):
-            return (
-                "model_unavailable",
-                f"{asked} is closed now; come back in its hours ({hours}), or use another model.",
-            )
-        case ModelUnknown(requested_model=asked):
-            return (
-                "model_unknown",
-                f"{asked or 'No model'} is not offered; ask for one of the configured models.",
-            )
+        case ModelLocked():
+            return "model_locked", next_step(answer)
+        case ModelUnavailable():
+            return "model_unavailable", next_step(answer)
+        case ModelUnknown():
+            return "model_unknown", next_step(answer)
         case NoSeat() | Superseded():
             return "waiting_room_required", ""
         case _:
@@ -88,20 +80,5 @@ def _reason(
 
 def _queued(answer: QueuedSeat, tick: int) -> GateAnswer:
     wait = max(tick, answer.estimated_wait_ms)
-    held = f"; the queue is held ({answer.paused_reason})" if answer.paused else ""
-    return refused(
-        "waiting_room_queued",
-        f"You are number {answer.position} in the queue for {answer.model}{held}; try again in {-(-wait // 1000)} s.",
-        retry_after=wait,
-    )
-
-
-def _rate_limited(answer: RateLimited) -> GateAnswer:
-    if answer.period == "address":
-        message = "Too many seats come from your address; try again when one of them has ended."
-    else:
-        message = (
-            f"Today's {answer.limit:g} units for {answer.model} are used up; "
-            f"come back after {answer.reset_at}, or use another model."
-        )
-    return refused("rate_limited", message, retry_after=answer.retry_after_ms)
+    message = f"{place(answer)}; try again in {-(-wait // 1000)} s."
+    return refused("waiting_room_queued", message, retry_after=wait)

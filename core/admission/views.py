@@ -24,6 +24,7 @@ from core.admission.floor import Floor
 from core.admission.queue import estimated_wait, holds
 from core.admission.quota import Meter
 from core.admission.seat import Seat, Stage, stage
+from core.admission.why import Standing
 from core.clock import timestamp
 from core.protocol import AccessTier, Health, PausedReason, QueueRow, SeatRow
 
@@ -100,12 +101,44 @@ class Views:
 
     def paused_reason(self, model: str, now: int) -> PausedReason | None:
         """The gravest of what holds the model's queue."""
-        found = holds(
+        found = self._holds(model, now)
+        return found[-1] if found else None
+
+    def _holds(self, model: str, now: int) -> list[PausedReason]:
+        return holds(
             is_open=self._catalog.is_open(model, now),
             paused=self._floor.is_paused(model),
             health=self._health(model, now),
         )
-        return found[-1] if found else None
+
+    def standing(self, seat: Seat, now: int) -> Standing:
+        """What the rules go by for that seat."""
+        floor, model, tier = self._floor, seat.model, seat.access_tier
+        known = self._catalog.models.get(model)
+        metered = self._catalog.metered(model, tier)
+        position = self.position(seat)
+        return Standing(
+            seat=seat,
+            stage=stage(seat, now, floor.grace),
+            banned=seat.user_id in floor.bans,
+            configured=known is not None,
+            position=position,
+            depth=floor.lines.depth(model),
+            holds=tuple(self._holds(model, now)) if known else (),
+            hours=self._catalog.hours_label(model),
+            health=self._health(model, now),
+            occupied=sum(floor.seated(model, now)),
+            ceiling=self._catalog.max_active(model) or 0,
+            instant=self._catalog.instant_ceiling(model),
+            frees_at=floor.frees_at(model, now),
+            used=floor.usage.used(seat.user_id, tier, now) if metered else None,
+            limit=self._meter.limits[tier] if metered else None,
+            resets_at=floor.usage.day(now).reset,
+            admits_per_tick=self._pace.admits_per_tick,
+            tick=self._pace.tick,
+            estimate=self._estimate(position),
+            absent_at=floor.attendance.absent_at(seat.user_id),
+        )
 
     def seat_row(self, seat: Seat, now: int) -> SeatRow:
         """A seat as operators see it."""

@@ -18,9 +18,10 @@ from core.admission.desk import Served
 from core.admission.gate import GateAnswer, Passenger, check, passed, refused
 from core.admission.parts import assemble
 from core.admission.seat import Access, Ask, HeldBy, Seat, check_user, is_active
+from core.admission.why import no_seat, why
 from core.clock import Clock, timestamp
 from core.journal import Journal
-from core.protocol import AccessTier, QueueRow, SeatRow
+from core.protocol import MOST_AHEAD, AccessTier, Explanation, QueueRow, SeatRow
 from core.settings import Admission
 from core.store.database import Database
 
@@ -174,6 +175,25 @@ class WaitingRoom(OperatedRoom):
         )
 
     # ------------------------------------------------------------------------------------------------- looking
+
+    def explain(self, user_id: str) -> Explanation:
+        """Why a user waits, or does not, by what is known now. Raises InvalidArgument for a malformed user id."""
+        check_user(user_id)
+        seat, now = self._floor.seats.get(user_id), self._clock.now()
+        if seat is None:
+            summary, because = no_seat(user_id, banned=user_id in self._floor.bans)
+            return Explanation(kind="seat", key=user_id, summary=summary, because=because)
+        standing = self._views.standing(seat, now)
+        summary, because = why(standing)
+        queued = standing.stage == "queued"
+        return Explanation(
+            kind="seat",
+            key=user_id,
+            summary=summary,
+            because=because,
+            ahead=self._floor.lines.ahead(seat.model, seat.ticket, MOST_AHEAD) if queued else [],
+            ahead_count=standing.position - 1 if queued else 0,
+        )
 
     def seat_of(self, user_id: str) -> Seat | None:
         """A user's stored seat, gone or not."""

@@ -57,6 +57,7 @@ from core.protocol.events import (
     SessionChanged,
     SessionGone,
 )
+from core.protocol.explanation import MOST_AHEAD, Because, Explained, Explanation
 from core.protocol.rows import (
     AccessTier,
     AnyRow,
@@ -79,6 +80,7 @@ from core.protocol.rows import (
 from core.protocol.seam import Core
 
 __all__ = [
+    "MOST_AHEAD",
     "ROWS_PER_PART",
     "AbortRun",
     "AccessTier",
@@ -90,6 +92,7 @@ __all__ = [
     "AuditEntry",
     "AuditPage",
     "BanUser",
+    "Because",
     "ClearDirty",
     "CloseSession",
     "Command",
@@ -102,6 +105,8 @@ __all__ = [
     "Event",
     "EventBatch",
     "EvictSession",
+    "Explained",
+    "Explanation",
     "Health",
     "HistoryPage",
     "MarkDirty",

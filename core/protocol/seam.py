@@ -15,6 +15,7 @@ from core.protocol.answers import (
     ViewPart,
 )
 from core.protocol.commands import AnyCommand, Outcome, Preview
+from core.protocol.explanation import Explained, Explanation
 
 
 class Core(Protocol):
@@ -48,6 +49,12 @@ class Core(Protocol):
         self, *, before: int | None = None, limit: int = 100, target: str | None = None
     ) -> AuditPage:
         """The operators' acts, newest first."""
+
+    async def explain(self, kind: Explained, key: str) -> Explanation:
+        """Why a user waits (kind seat, the user's id), or why a session is on its model (kind session, its key).
+
+        Raises SessionNotFound for a session that has no pin. Changes nothing.
+        """
 
     async def preview(self, command: AnyCommand) -> Preview:
         """What the command would hit and lose now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast, get_args
 
 import msgspec
 from starlette.responses import StreamingResponse
@@ -13,6 +13,8 @@ from core.errors import InvalidArgument, MaitredError, RunNotFound, SessionNotFo
 from core.protocol import (
     AuditPage,
     EventBatch,
+    Explained,
+    Explanation,
     HistoryPage,
     Outcome,
     Preview,
@@ -101,6 +103,15 @@ class ControlPlane:
             limit=call.number("limit", int, 100),
             target=call.text("target") or None,
         )
+
+    async def explain(self, call: Call) -> Explanation:
+        """Why a user waits, or why a session is on its model."""
+        kind = call.text("kind")
+        if kind not in get_args(Explained):
+            raise InvalidArgument(
+                f"kind: expected {' or '.join(get_args(Explained))}, found {kind!r:.40}", path="kind"
+            )
+        return await self._core.explain(cast(Explained, kind), call.text("key"))
 
     async def alive(self, call: Call) -> Any:
         """The process answers."""

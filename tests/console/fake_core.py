@@ -24,6 +24,8 @@ from core.protocol import (
     Done,
     EventBatch,
     EvictSession,
+    Explained,
+    Explanation,
     HistoryPage,
     MarkDirty,
     Message,
@@ -57,6 +59,7 @@ class FakeCore:
         self.journal = Journal(self.clock, epoch, max_events=events, max_bytes=1 << 24)
         self.executed: list[AnyCommand] = []
         self.previewed: list[AnyCommand] = []
+        self.explanations: dict[str, Explanation] = {}
         self.audited: list[AuditEntry] = []
         self.messages: dict[str, list[Message]] = {}
         self.frames: dict[str, list[dict[str, Any]]] = {}
@@ -166,6 +169,13 @@ class FakeCore:
         self._reach()
         entries = [entry for entry in reversed(self.audited) if target is None or entry.target == target]
         return AuditPage(entries=entries, before=None)
+
+    async def explain(self, kind: Explained, key: str) -> Explanation:
+        self._reach()
+        told = self.explanations.get(key)
+        if told is None:
+            raise SessionNotFound(f"nothing is known of {key!r}")
+        return told
 
     async def preview(self, command: AnyCommand) -> Preview:
         self._reach()

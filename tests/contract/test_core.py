@@ -320,6 +320,20 @@ async def test_admission_is_paused_and_users_are_banned(face: Face) -> None:
     assert await face.chat()
 
 
+async def test_why_is_told(face: Face) -> None:
+    nobody = await face.core.explain("seat", "nobody/at:all")
+    assert (nobody.key, [because.rule for because in nobody.because]) == ("nobody/at:all", ["no_seat"])
+    with pytest.raises(SessionNotFound):
+        await face.core.explain("session", "api:never/was")
+    with pytest.raises(InvalidArgument):
+        await face.core.explain("seat", "")
+    await face.chat()
+    told = await face.core.explain("session", KEY)
+    assert told.key == KEY
+    assert told.because[0].rule in ("pinned", "explicit")
+    assert told.because[0].facts["model"]
+
+
 async def test_a_command_needs_an_id(face: Face) -> None:
     with pytest.raises(InvalidArgument):
         await face.core.execute(PauseAdmission(command_id=""))

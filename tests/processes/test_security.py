@@ -39,6 +39,7 @@ WHO_MAY = {
     "POST /v1/preview": ACT,
     "POST /v1/commands": ACT,
     "GET /v1/audit": SEE,
+    "GET /v1/explain": SEE,
     "GET /healthz": ALL,
     "GET /readyz": ALL,
 }
