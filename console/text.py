@@ -82,7 +82,7 @@ def _cut(text: str, limit: int) -> str:
     return safe[: limit - 1] + ELLIPSIS
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _neutral(text: str) -> str:
     """Composing first: an accent that has a letter of its own is no longer an accent."""
     composed = unicodedata.normalize("NFC", text)

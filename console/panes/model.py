@@ -51,6 +51,10 @@ class PaneModel:
             self._pending.clear()
         if not self._renew:
             self._pending |= self.pane.changed(changed)
+            if not self.frozen and self._too_many():
+                # a pane that nobody looks at would else collect keys for as long as the console runs
+                self._renew = True
+                self._pending.clear()
 
     @property
     def held_back(self) -> int:
@@ -62,8 +66,9 @@ class PaneModel:
         if self.frozen or not (self._renew or self._pending):
             return
         anchor = self._anchor()
+        too_many = self._too_many()
         keys, self._pending = self._pending, set()
-        if self._renew or len(keys) > max(_MANY, self._order.known // 2):
+        if self._renew or too_many:
             self._renew = False
             self._order.replace(
                 (key, row) for key in self.pane.keys(state) if (row := self.pane.row(state, key)) is not None
@@ -76,6 +81,9 @@ class PaneModel:
                 else:
                     self._order.put(key, row)
         self._settle(anchor)
+
+    def _too_many(self) -> bool:
+        return len(self._pending) > max(_MANY, self._order.known // 2)
 
     # ----------------------------------------------------------------------------------- order, filter
 

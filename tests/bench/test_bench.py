@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.bench.client import connect
 from tests.bench.load import Target
 from tests.bench.processes import cpu_seconds, resident_mb
 from tests.bench.report import Table, calibration, percentile
+from tests.bench.terminal import on_terminal
 from tests.upstream import Upstream
 
 EVENTS = 60
@@ -24,8 +26,8 @@ def target(upstream: Upstream) -> Target:
 
 
 def test_every_bench_is_found() -> None:
-    assert {"gateway", "start"} <= set(benches())
-    assert "load" not in benches()
+    assert {"gateway", "idle", "live_drawing", "sandbox", "start", "table_drawing"} <= set(benches())
+    assert {"load", "terminal"}.isdisjoint(benches())
 
 
 async def test_latencies(target: Target) -> None:
@@ -72,6 +74,23 @@ def test_a_request_never_repeats_a_conversation(target: Target) -> None:
 def test_a_process_is_measured() -> None:
     assert cpu_seconds(os.getpid()) > 0
     assert resident_mb(os.getpid()) > 1
+
+
+def test_a_console_that_never_paints_is_told(tmp_path: Path) -> None:
+    with (
+        on_terminal(tmp_path, "sandbox", "--users", "0") as console,
+        pytest.raises(ChildProcessError, match="before there was full paint"),
+    ):
+        console.until_painted()
+
+
+def test_a_console_is_measured(tmp_path: Path) -> None:
+    with on_terminal(tmp_path) as console:
+        painted, live = console.until_painted(), console.until_live()
+        assert 0 < painted.cpu <= live.cpu <= console.spent().cpu
+        assert painted.memory <= live.peak
+        with pytest.raises(TimeoutError, match="no unicorn within 0 s"):
+            console.until(lambda text: "unicorn" in text, "unicorn", 0.1)
 
 
 def test_percentiles() -> None:

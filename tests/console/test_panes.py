@@ -289,6 +289,20 @@ def test_many_changes_at_once_end_in_the_same_order() -> None:
     assert len(model) == 3_000
 
 
+def test_a_pane_that_nobody_looks_at_collects_no_keys_for_ever() -> None:
+    state = seen(*runs(1, 2))
+    model = showing(state)
+    for number in range(10, 3_010):
+        reduce(state, moved(number, number))
+        reduce(state, gone(number))
+        model.note(state.take_changed(_NOW))
+    model.frozen = True
+    assert model.held_back <= 1_000, "what it remembers of rows that are long gone"
+    model.frozen = False
+    happen(state, model, moved(1, 99))
+    assert shown(model) == ["run-1", "run-2"]
+
+
 def test_the_seats_behind_a_queue_are_only_its_own() -> None:
     state = seen(a_seat("ann"), a_seat("bob", model="other"))
     model = PaneModel(BEHIND["queues"], only=lambda seat: bool(seat.model == "gpt-mini"))
