@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
@@ -28,6 +29,7 @@ from console.look import load_looks
 from console.screens.base import DeskScreen
 from console.screens.main import MainScreen
 from console.state import ConsoleState
+from console.widgets.log import Log
 from core.clock import Clock, SystemClock
 from core.errors import StartRefused
 from core.protocol import Core
@@ -51,6 +53,24 @@ class ConsoleApp(App[None]):
 
     TITLE: str | None = "maitred"
     ENABLE_COMMAND_PALETTE = False
+    # What has the focus is filled, and nothing else is: Textual fills the button that loses work, and empties it when
+    # it is chosen. In sixteen colours or none its own reverse does the same.
+    CSS = """
+    Button.-style-default {
+        color: $foreground; background: $surface; background-tint: transparent; border: none; text-style: bold;
+        &:hover { background: $background; text-style: bold underline; }
+        &:focus { color: $background; background: $foreground; text-style: bold; }
+        &.-error { color: $error; background: $surface; }
+        &.-error:focus { color: $background; background: $error; }
+        &:ansi:focus { text-style: bold reverse; color: ansi_default; background: ansi_default; }
+        &.-error:ansi { color: $error; background: ansi_default; }
+        &.-error:ansi:focus { color: $error; background: ansi_default; text-style: bold reverse; }
+    }
+    Input:nocolor {
+        &>.input--cursor { text-style: reverse; }
+        &>.input--selection { text-style: underline; }
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave(True)", show=False, priority=True),
         Binding("ctrl+c", "leave(False)", show=False, priority=True),
@@ -77,6 +97,8 @@ class ConsoleApp(App[None]):
         self._looks = load_looks(theme, theme_folders)
         keymap_in_force = keymap(keys)
         super().__init__()
+        if self.no_color:
+            self._looks.do_without_colours()
         self.failure: StartRefused | None = None
         self.play = False
         self._embedded = embedded
@@ -161,11 +183,22 @@ class ConsoleApp(App[None]):
             if isinstance(screen, DeskScreen) and screen.is_mounted:
                 screen.draw()
 
+    def on_key(self, event: events.Key) -> None:
+        """The key of the themes works in front of a dialog, too; all its other keys are the dialog's."""
+        if not self.screen.is_modal:
+            return
+        action = self.desk.keys.find("panes", event.key, event.character, acting=False)
+        if action is not None and action.id == "theme":
+            event.stop()
+            self.desk.next_theme()
+
     def _restyle(self) -> None:
         self.theme = self._looks.current.theme.name
         for screen in self.screen_stack:
             if isinstance(screen, DeskScreen):
                 screen.restyle()
+            for log in screen.query(Log):
+                log.refresh()
         self.draw()
 
     # ---------------------------------------------------------------------------------------- leaving

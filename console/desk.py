@@ -67,6 +67,12 @@ class Desk:
         self.said = Said(text, tone)
         self.wake()
 
+    def next_theme(self) -> None:
+        """Look another way, and say which."""
+        look = self.looks.next()
+        self.restyle()
+        self.say(f"theme: {look.name}")
+
     def note(self, changed: Changed) -> None:
         """Tell every pane what changed."""
         for model in self.models.values():

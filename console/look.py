@@ -6,9 +6,11 @@ user's own come last, and win).
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
+from console.text import neutral
 from core.errors import SettingsError
 
 _TONES = ("dim", "good", "warn", "bad", "accent", "strong")
@@ -46,6 +49,7 @@ _BASE = (
     "surface",
     "panel",
 )
+_MOST_BYTES = 65_536
 _SIXTEEN = (ColorType.DEFAULT, ColorType.STANDARD)
 
 
@@ -81,11 +85,24 @@ class Looks:
         """Every theme, by name."""
         return list(self._looks.values())
 
+    def do_without_colours(self) -> None:
+        """What only its background tells from the rest is reversed, for terminals without colours."""
+        bare = {name: _reversed(look) for name, look in self._looks.items()}
+        self.current, self._looks = bare[self.current.name], bare
+
     def next(self) -> Look:
         """Go to the next theme, and round."""
         names = list(self._looks)
         self.current = self._looks[names[(names.index(self.current.name) + 1) % len(names)]]
         return self.current
+
+
+def _reversed(look: Look) -> Look:
+    styles = {
+        name: style + Style(reverse=True) if style.bgcolor is not None else style
+        for name, style in look.styles.items()
+    }
+    return replace(look, styles=styles)
 
 
 def theme_folders() -> list[Path]:
@@ -99,15 +116,23 @@ def load_looks(name: str, folders: Iterable[Path] = ()) -> Looks:
     looks: dict[str, Look] = {}
     for folder in (*theme_folders(), *folders):
         for path in sorted(folder.glob("*.toml")):
-            looks[path.stem] = read_look(path)
+            # what begins with a dot is an editor's or the system's own
+            if not path.name.startswith("."):
+                looks[path.stem] = read_look(path)
     return Looks(looks, name)
 
 
 def read_look(path: Path) -> Look:
     """One theme from its file; raises SettingsError that names the file, the key, what was found and what may be."""
+    if not path.stem.isprintable():
+        raise SettingsError(
+            f"{str(path)!r}: cannot be read as a theme: give its name letters that can be shown"
+        )
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raw = tomllib.loads(_text(path))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read as a theme: {error.strerror or error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: cannot be read as a theme: {error}") from error
     _refuse_unknown(path, "", raw, ("dark", "ansi", "base", "tones", "parts"))
     dark, ansi = _switch(path, raw, "dark", True), _switch(path, raw, "ansi", False)
@@ -136,16 +161,36 @@ def read_look(path: Path) -> Look:
         panel=base["panel"],
         dark=dark,
         ansi=ansi,
-        # what Textual would else mix from the colours above, which names of colours do not allow
-        variables=dict(BUILTIN_THEMES["ansi-dark" if dark else "ansi-light"].variables) if ansi else {},
+        variables=_variables(plain, dark=dark, ansi=ansi),
     )
     return Look(path.stem, theme, styles)
+
+
+def _text(path: Path) -> str:
+    """The text of a file that is one: nobody waits for a pipe, or reads a device that never ends."""
+    # opened first and looked at then, without waiting for somebody at the other end
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("is no file")
+        found = file.read(_MOST_BYTES + 1)
+    if len(found) > _MOST_BYTES:
+        raise OSError(f"is larger than {_MOST_BYTES:,} bytes")
+    return found.decode()
+
+
+def _variables(styles: Mapping[str, Style], *, dark: bool, ansi: bool) -> dict[str, str]:
+    """What Textual would else mix from the base's colours: faint placeholders; and names of colours cannot be mixed."""
+    if ansi:
+        return dict(BUILTIN_THEMES["ansi-dark" if dark else "ansi-light"].variables)
+    quiet = styles["dim"].color
+    return {} if quiet is None else {"text-disabled": quiet.get_truecolor().hex}
 
 
 def _refuse_unknown(path: Path, place: str, found: Iterable[str], names: Iterable[str]) -> None:
     unknown = sorted(set(found) - set(names))
     if unknown:
-        raise SettingsError(f"{path}: {place}{unknown[0]} is not known; allowed here: {', '.join(names)}")
+        key = neutral(f"{place}{unknown[0]}", 80)
+        raise SettingsError(f"{path}: {key} is not known; allowed here: {', '.join(names)}")
 
 
 def _switch(path: Path, raw: dict[str, Any], key: str, default: bool) -> bool:
@@ -191,6 +236,8 @@ def _styles(path: Path, section: str, found: Mapping[str, str], *, ansi: bool) -
                 f"{path}: {section}.{name}: found {text!r:.80}; allowed: a style such as "
                 f'"bold underline #86b387 on #11151a" ({error})'
             ) from error
+        if style.link or style.meta:
+            raise SettingsError(f"{path}: {section}.{name}: found {text!r:.80}; a link is no style")
         colours = (style.color, style.bgcolor)
         if ansi and any(colour and colour.type not in _SIXTEEN for colour in colours):
             raise SettingsError(

@@ -31,7 +31,7 @@ class DeskScreen(Screen[None]):
         super().__init__()
         self.desk = desk
         self._handlers: Handlers = {
-            "theme": self._next_theme,
+            "theme": desk.next_theme,
             "help": self._help,
             "arm": self._arm,
             "copy": self._copy,
@@ -131,11 +131,6 @@ class DeskScreen(Screen[None]):
         elif not desk.acting.armed:
             parts.append(Part("  ◇ disarmed", look.style("warn")))
         return parts
-
-    def _next_theme(self) -> None:
-        look = self.desk.looks.next()
-        self.desk.restyle()
-        self.desk.say(f"theme: {look.name}")
 
     def _help(self) -> None:
         from console.screens.help import HelpScreen

@@ -96,6 +96,20 @@ def test_texts_stand_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COLOURED)
+def test_what_dialogs_say_stands_out(name: str) -> None:
+    """Labels, fields and their placeholders, buttons, and the filled one that has the focus."""
+    theme, least = LOOKS[name].theme, 7.0 if name == "high-contrast" else 4.5
+    quiet = theme.variables["text-disabled"]
+    pairs = [(str(theme.background), str(filled)) for filled in (theme.foreground, theme.error)]
+    for ground in ("surface", "panel"):
+        pairs += [
+            (str(front), str(getattr(theme, ground)))
+            for front in (theme.foreground, theme.error, theme.warning, quiet)
+        ]
+    assert {pair: round(ratio(*pair), 2) for pair in pairs if ratio(*pair) < least} == {}
+
+
+@pytest.mark.parametrize("name", COLOURED)
 def test_the_row_under_the_cursor_and_the_tab_are_seen(name: str) -> None:
     look = LOOKS[name]
     for part, least in (("cursor", 1.25), ("tab_shown", 4.5)):
