@@ -6,7 +6,7 @@ A row is replaced when something happens to it, and only then; a view and the la
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Literal, assert_never
 
 from core.admission.changes import (
     BanLifted,
@@ -94,7 +94,21 @@ class Herald:
             case SeatRemoved(what=removal, user_id=user_id, model=model):
                 if self.seats.pop(user_id, None) is not None:
                     self._journal.append(SeatGone(what=removal, user_id=user_id, model=model))
-            case Booked() | BanSet() | BanLifted() | PausesAre():
+            case BanSet(user_id=user_id):
+                self._tell_ban(user_id, "banned", now)
+            case BanLifted(user_id=user_id):
+                self._tell_ban(user_id, "unbanned", now)
+            case Booked() | PausesAre():
                 return
             case _:
                 assert_never(change)
+
+    def _tell_ban(self, user_id: str, what: Literal["banned", "unbanned"], now: int) -> None:
+        """A banned user keeps the seat until the next tick, and it shows that they are."""
+        seat = self._floor.seats.get(user_id)
+        if seat is None:
+            return
+        row = self._views.seat_row(seat, now)
+        if row != self.seats.get(user_id):
+            self.seats[user_id] = row
+            self._journal.append(SeatChanged(what=what, seat=row))

@@ -150,6 +150,8 @@ class Views:
             queued_at=timestamp(seat.queued_at),
             admitted_at=None if seat.admitted_at is None else timestamp(seat.admitted_at),
             expires_at=None if seat.expires_at is None else timestamp(seat.expires_at),
+            ticket=seat.ticket,
+            banned=seat.user_id in self._floor.bans,
         )
 
     def queue_row(self, model: str, now: int) -> QueueRow:
@@ -169,6 +171,9 @@ class Views:
             health=self._health(model, now),
             paused_reason=self.paused_reason(model, now),
             oldest_queued_at=None if head is None else timestamp(self._floor.seats[head].queued_at),
+            paused=self._floor.is_paused(model),
+            admits_per_tick=self._pace.admits_per_tick,
+            tick_ms=self._pace.tick,
         )
 
     def _queued(self, seat: Seat, now: int, requested: str | None) -> QueuedSeat:

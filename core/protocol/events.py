@@ -24,9 +24,11 @@ class QueueChanged(Event, frozen=True, kw_only=True, tag="queue_changed"):
 
 
 class SeatChanged(Event, frozen=True, kw_only=True, tag="seat_changed"):
-    """A seat was requested, taken over by another instance, switched, or admitted (and by what way)."""
+    """A seat was requested, taken over, switched, admitted (and by what way), its time ended, or its user is banned."""
 
-    what: Literal["queued", "switched", "taken_over", "admitted", "admitted_now", "ended"]
+    what: Literal[
+        "queued", "switched", "taken_over", "admitted", "admitted_now", "ended", "banned", "unbanned"
+    ]
     seat: SeatRow
 
 

@@ -32,7 +32,11 @@ class Row(Wire, frozen=True, kw_only=True, tag_field="row"):
 
 
 class QueueRow(Row, frozen=True, kw_only=True, tag="queue", gc=False):
-    """One model's queue and seats. Capacities of 0 mean: none by that way (instant), no ceiling (max_active)."""
+    """One model's queue and seats. Capacities of 0 mean: none by that way (instant), no ceiling (max_active).
+
+    `paused` says that an operator holds it, whatever else does; `paused_reason` is the gravest of all. Every
+    `tick_ms` the ticks let `admits_per_tick` in, which gives the wait at each place.
+    """
 
     model: str
     name: str
@@ -45,10 +49,16 @@ class QueueRow(Row, frozen=True, kw_only=True, tag="queue", gc=False):
     health: Health
     paused_reason: PausedReason | None
     oldest_queued_at: Timestamp | None
+    paused: bool = False
+    admits_per_tick: int = 1
+    tick_ms: int = 0
 
 
 class SeatRow(Row, frozen=True, kw_only=True, tag="seat", gc=False):
-    """One user's place. `ended` is a seat in its grace. Instance ids are secrets and never in a view."""
+    """One user's place. `ended` is a seat in its grace. Instance ids are secrets and never in a view.
+
+    Those who are queued for a model come in the order of their `ticket`; the banned are skipped.
+    """
 
     user_id: str
     model: str
@@ -57,6 +67,8 @@ class SeatRow(Row, frozen=True, kw_only=True, tag="seat", gc=False):
     queued_at: Timestamp
     admitted_at: Timestamp | None
     expires_at: Timestamp | None
+    ticket: int = 0
+    banned: bool = False
 
 
 class SessionRow(Row, frozen=True, kw_only=True, tag="session", gc=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.protocol import QueueChanged, SeatGone
+from core.protocol import QueueChanged, SeatChanged, SeatGone
 from tests.admission.house import SMALL, OpenHouse, admission
 
 
@@ -26,3 +26,35 @@ async def test_queues_that_one_tick_changes_are_told_in_the_order_of_their_names
     events = (await house.events())[before:]
     assert len([event for event in events if isinstance(event, SeatGone)]) == 12
     assert [event.queue.model for event in events if isinstance(event, QueueChanged)] == models
+
+
+async def test_a_ban_shows_on_the_seat_until_the_tick_takes_it(open_house: OpenHouse) -> None:
+    house = await open_house()
+    await house.queued("ann")
+    cursor = house.journal.cursor
+    await house.room.ban("ann", actor="op")
+    await house.room.ban("ann", actor="op")
+    await house.room.ban("nobody", actor="op")
+    await house.room.unban("ann", actor="op")
+    told = [event for event in await house.events(cursor) if isinstance(event, SeatChanged)]
+    assert [(event.what, event.seat.banned) for event in told] == [("banned", True), ("unbanned", False)]
+    assert house.room.seat_row("ann") == told[-1].seat
+
+
+async def test_a_queue_tells_whether_an_operator_holds_it_and_how_fast_it_moves(
+    open_house: OpenHouse,
+) -> None:
+    house = await open_house(admission(tick_seconds=20, admits_per_tick=3))
+    await house.room.pause(SMALL, actor="op")
+    house.room.set_health(SMALL, "unhealthy")
+    row = next(row for row in house.room.queue_rows() if row.model == SMALL)
+    assert (row.paused, row.paused_reason) == (True, "unhealthy")
+    assert (row.admits_per_tick, row.tick_ms) == (3, 20_000)
+
+
+async def test_rows_of_seats_carry_their_place_in_the_order(open_house: OpenHouse) -> None:
+    house = await open_house()
+    for user in ("zoe", "ann", "bob"):
+        await house.queued(user)
+    rows = sorted(house.room.seat_rows(), key=lambda row: row.ticket)
+    assert [row.user_id for row in rows] == ["zoe", "ann", "bob"]
