@@ -1,97 +1,162 @@
-"""How it looks, at the smallest size and at a comfortable one.
+"""How it looks: every pane, every screen and every question, at the smallest size, a comfortable and a large one.
 
-After a change on purpose: `pytest tests/console/test_snapshots.py --snapshot-update`.
+After a change on purpose: `pytest tests/console/test_snapshots.py --snapshot-update`, and look at what changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import asyncio
+import importlib
+import itertools
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Input
 
+import console.screens
 from console.app import ConsoleApp
-from core.clock import ManualClock, parse_timestamp
-from core.protocol import Message
-from tests.console.fake_core import FakeCore
+from console.panes.catalog import BEHIND, PANES
+from console.screens import dirty, session
+from core.protocol import Core
+from tests.console.busy_core import BusyCore
 from tests.console.opened import Opened
-from tests.console.rows import a_cost, a_pin, a_queue, a_run, a_seat, a_session
+from tests.console.pictures import PICTURES, Picture, dialogs, seen
 
-_NOW = "2026-04-17T12:05:00Z"
-_STATES = ("running", "stalled", "aborting", "completed", "failed", "aborted", "interrupted")
-_USERS = ("ann", "bob", "chloé", "漢字", "evil\x1b[31m\u202e")
+_SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+_FOLDER = Path(__file__).parent / "__snapshots__" / "test_snapshots"
+
+_UNSEEN = re.compile(
+    r' shape-rendering="crispEdges"| clip-path="url\(#[^"]*-line-\d+\)"'
+    r'|<clipPath id="[^"]*-line-\d+">.*?</clipPath>\n?|<text [^>]*>\n</text>',
+    re.DOTALL,
+)
+"""What shows nothing: clips around each line, the ends of lines."""
+_FILLED = r'<rect fill="([^"]+)" x="([^"]+)" y="([^"]+)" width="([^"]+)" height="24.65"/>'
 
 
-def a_busy_house() -> FakeCore:
-    core = FakeCore(clock=ManualClock(at=parse_timestamp(_NOW)))
-    for number in range(12):
-        state: Any = _STATES[number % len(_STATES)]
-        key = f"api:{_USERS[number % len(_USERS)]}/{number:04x}"
-        ended = None if number % len(_STATES) < 3 else "2026-04-17T12:04:30Z"
-        run = a_run(
-            f"run-{number}",
-            session_key=key,
-            state=state,
-            started_at=f"2026-04-17T12:0{number % 5}:{number * 4:02}Z",
-            ended_at=ended,
-            last_seq=number * 317 + 3,
-            output_tokens=number * 431,
-            micros=number * 12_345,
-            buffered_bytes=number * 3_500,
+class Pictured(ConsoleApp):
+    """The console with nothing left to chance, and with pictures that leave out what nobody sees."""
+
+    def __init__(self, core: BusyCore, picture: Picture) -> None:
+        async def never() -> Core:
+            await asyncio.Event().wait()
+            return core
+
+        super().__init__(
+            core if picture.connects else never,
+            clock=core.clock,
+            frames_per_second=30,
+            read_only=picture.read_only,
+            playable=picture.playable,
         )
-        core.rows.put(run)
-        core.rows.put(
-            a_session(
-                key,
-                run_id=None if ended else run.run_id,
-                project="billing" if number % 2 else None,
-                dirty="deploy" if number % 4 == 0 else None,
-                created_at=f"2026-04-17T11:{number + 10}:00Z",
-            )
-        )
-        core.rows.put(a_pin(key, strikes=number % 4, run=1 + number % 3, escalated=number % 5 == 0))
-        core.rows.put(a_cost(key, micros=number * 12_345, input_tokens=number * 5_000))
-    core.rows.put(a_queue(waiting=3, seated=12, oldest_queued_at="2026-04-17T12:03:25Z"))
-    core.rows.put(a_queue("claude-large", tier="COMPLEX", health="degraded", paused_reason="closed"))
-    core.rows.put(a_cost("gpt-mini", scope="model", micros=987_654))
-    core.rows.put(a_seat())
-    core.messages["api:ann/0000"] = [
-        Message(seq=1, role="user", content="What is\nthis bill?", timestamp=_NOW),
-        Message(seq=2, role="assistant", content="It is for March. " * 12, timestamp=_NOW, partial=True),
-    ]
-    return core
+        ids = itertools.count(1)
+        self.desk.acting._new_id = lambda: f"command-{next(ids)}"
+        self.desk.feed._jitter = lambda: 0.5
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        return slimmed(super().export_screenshot(title=title, simplify=simplify))
 
 
-_PICTURES: dict[str, tuple[tuple[int, int], tuple[str, ...], str]] = {
-    "runs-80x24": ((80, 24), ("down",), "2/12"),
-    "runs-120x40": ((120, 40), ("down",), "2/12"),
-    "queues-80x24": ((80, 24), ("1",), "▸1 queues"),
-    "sessions-120x40": ((120, 40), ("3",), "▸3 sessions"),
-    "filter-80x24": ((80, 24), ("slash", "a", "n", "n"), "/ ann"),
-    "abort-80x24": ((80, 24), ("X",), "Abort run run-"),
-    "dirty-80x24": ((80, 24), ("3", "D"), "Rebuild at the next use"),
-    "session-80x24": ((80, 24), ("3", "slash", *"0000", "enter", "enter", "1"), "broken off here"),
-    "help-80x24": ((80, 24), ("question_mark",), "Keys in the panes"),
-}
+def slimmed(svg: str) -> str:
+    """The same picture in fewer characters."""
+    return re.sub(f"(?:{_FILLED})+", _joined, _UNSEEN.sub("", svg).replace("&#160;", "\xa0"))
 
 
-@pytest.mark.parametrize("name", _PICTURES)
-def test_the_picture(name: str, snap_compare: Callable[..., bool]) -> None:
-    size, keys, expected = _PICTURES[name]
-    core = a_busy_house()
-    app = ConsoleApp(core, clock=core.clock, frames_per_second=30)
+def _joined(cells: re.Match[str]) -> str:
+    """What is filled alike, side by side, filled at once."""
+    joined: list[tuple[str, str, float, float]] = []
+    for fill, x, y, width in re.findall(_FILLED, cells.group()):
+        left, right = float(x), float(x) + float(width)
+        if joined and joined[-1][:2] == (fill, y) and abs(joined[-1][3] - left) < 0.1:
+            left = joined.pop()[2]
+        joined.append((fill, y, left, right))
+    return "".join(
+        f'<rect fill="{fill}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="24.65"/>'
+        for fill, y, left, right in joined
+    )
+
+
+async def _come_to(console: Opened, core: BusyCore, picture: Picture) -> None:
+    """To where the picture is taken."""
+    await console.sees(picture.opens)
+    await console.press(picture.pane)
+    if picture.on is not None:
+        model = console.app.screen_stack[1].model  # type: ignore[attr-defined]
+        model.move_to(model.position_of(picture.on))
+        console.app.draw()
+    for key in picture.keys:
+        # one by one: a key that opens something is followed by keys for what it opens
+        await console.press(key)
+        if not isinstance(console.app.focused, Input):
+            await _settled(console)
+    if picture.then is not None:
+        await picture.then(console, core)
+    await console.sees(picture.sees)
+    for field in console.app.screen.query(Input):
+        field.cursor_blink = False
+        field._cursor_visible = True
+        field.refresh()
+    await _settled(console)
+
+
+async def _settled(console: Opened) -> None:
+    """When two frames in a row are the same, nothing is on its way any more."""
+    before = ""
+    while before != (before := console.screen()):
+        await console.pilot.pause()
+        console.app.draw()
+        await console.pilot.pause()
+
+
+@pytest.mark.parametrize("size", _SIZES)
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_picture(name: str, size: str, snap_compare: Callable[..., bool]) -> None:
+    picture = PICTURES[name]
+    core = picture.house()
+    app = Pictured(core, picture)
 
     async def before(pilot: Pilot[None]) -> None:
-        console = Opened(app, core, pilot)
-        await console.sees("● live")
-        await console.press(*keys)
-        await console.sees(expected)
-        # what comes by itself after that: a frame, a focus that blinks in
-        for _ in range(5):
-            await pilot.pause(0.05)
-            app.draw()
-        await pilot.pause()
+        await _come_to(Opened(app, core, pilot), core, picture)
+        assert set(picture.covers) <= seen(app, picture)
 
-    run_before: Callable[[Pilot[None]], Awaitable[None]] = before
-    assert snap_compare(app, terminal_size=size, run_before=run_before)
+    assert snap_compare(app, terminal_size=_SIZES[size], run_before=before)
+
+
+# ------------------------------------------------------------------------------------------- nothing is left out
+
+
+def test_there_is_a_picture_of_everything() -> None:
+    covered = {what for picture in PICTURES.values() for what in picture.covers}
+    wanted = {f"pane {pane.id}" for pane in (*PANES, *BEHIND.values())}
+    wanted |= {f"screen {screen.__name__}" for screen in _screens()}
+    wanted |= {f"dialog {action}" for action in dialogs()}
+    wanted |= {f"choice {choice}" for choice in get_args(dirty.Choice)}
+    wanted |= {f"tab {tab}" for tab in get_args(session.Tab)}
+    assert wanted - covered == set(), "add pictures of these to tests/console/pictures.py"
+    assert covered - wanted == {"dialog quit"}, "these are gone; take them out of tests/console/pictures.py"
+
+
+def test_no_picture_is_left_over(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("update_snapshots"):
+        return  # they are written, and the others removed, when the last test is over
+    wanted = {f"test_the_picture[{name}-{size}].svg" for name in PICTURES for size in _SIZES}
+    assert {path.name for path in _FOLDER.iterdir()} == wanted
+
+
+def _screens() -> Iterator[type[Screen[object]]]:
+    """The screens of the console that others are not made from."""
+    for module in pkgutil.iter_modules(console.screens.__path__, "console.screens."):
+        importlib.import_module(module.name)
+    todo: list[type[Screen[object]]] = [Screen]
+    while todo:
+        cls = todo.pop()
+        below = cls.__subclasses__()
+        todo += below
+        if not below and cls.__module__.startswith("console."):
+            yield cls
