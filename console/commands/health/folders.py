@@ -97,7 +97,7 @@ def check_port(server: Server, tokens: Sequence[Token], data: Path) -> Check:
     from core.server.auth import check_exposure
     from core.server.listener import bind
 
-    where = f"{server.host}:{server.port}"
+    where = f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
     try:
         check_exposure(server.host, tokens)
         bind(server).close()
