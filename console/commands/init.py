@@ -53,21 +53,25 @@ def write_new(path: Path, text: str) -> None:
     """Write a private file where there is none; raises FolderUnusable, or StartRefused for one that is there."""
     from core.errors import FolderUnusable, StartRefused
 
+    def unusable(error: OSError, remedy: str) -> FolderUnusable:
+        return FolderUnusable(f"{path}: cannot be written ({error.strerror}); {remedy}")
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise unusable(error, "make its folder writable for you") from error
+    try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise StartRefused(f"{path}: is there already; edit it, or move it away first") from None
     except OSError as error:
-        raise FolderUnusable(
-            f"{path}: cannot be written ({error.strerror}); make its folder writable for you"
-        ) from error
+        raise unusable(error, "make its folder writable for you") from error
     try:
         with os.fdopen(file, "w", encoding="utf-8") as written:
             written.write(text)
     except OSError as error:
         path.unlink(missing_ok=True)  # half a file would only stand in the way of the next try
-        raise FolderUnusable(f"{path}: cannot be written ({error.strerror}); make room for it") from error
+        raise unusable(error, "make room for it") from error
 
 
 def settings_text() -> str:
