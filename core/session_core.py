@@ -21,6 +21,7 @@ from core.journal import Journal
 from core.operator import Operator
 from core.protocol import (
     ROWS_PER_PART,
+    AccessTier,
     AnyCommand,
     AnyRow,
     AuditPage,
@@ -52,6 +53,7 @@ from core.store.history import page_in
 from core.store.lock import FolderLock
 from core.store.pins import Pins
 from core.store.prices import PriceList
+from core.store.sqlite import Sqlite
 from core.store.why_model import why_model
 from core.turn import ChatSession, ChatSessions, Ledger, Turns
 
@@ -107,7 +109,7 @@ class SessionCore:
             runs=self.runs,
             ledger=Ledger(self.database, self.pins, self.costs, parts.prices, self.clock, self.journal.epoch),
             directory=self.directory,
-            fallback_model=_fallback(settings, self.directory),
+            fallback_models=_fallbacks(settings, self.directory),
             new_id=new_id,
         )
         self.operator = Operator(
@@ -147,7 +149,7 @@ class SessionCore:
         new_id = new_id or Ids().new
         lock = lock or FolderLock(folder)
         try:
-            database = Database(folder / "maitred.db")
+            database = Database(Sqlite(folder / "maitred.db"))
         except BaseException:
             lock.release()
             raise
@@ -352,9 +354,12 @@ class SessionCore:
             self.pins.expire()
 
 
-def _fallback(settings: Settings, directory: Directory) -> str:
-    """The model of a request for `auto` without a pin."""
-    if settings.admission.fallback_model:
-        return settings.admission.fallback_model
-    listed = [model.id for model in settings.admission.models] + [model for model, _ in directory.models]
-    return listed[0] if listed else ""
+def _fallbacks(settings: Settings, directory: Directory) -> dict[AccessTier, str]:
+    """The model of a request for `auto` without a pin, by the caller's access tier."""
+    admission = settings.admission
+    limited = [model.id for model in admission.models if model.limited]
+    listed = [model.id for model in admission.models] + [model for model, _ in directory.models]
+    return {
+        "full": admission.fallback_model or next(iter(listed), ""),
+        "limited": admission.limited_model or next(iter(limited or listed), ""),
+    }

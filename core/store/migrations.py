@@ -10,8 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
-from core.errors import DatabaseTooNew, FolderUnusable
+from core.errors import DatabaseTooNew
 from core.store.tables import metadata
+
+
+class NotOurs(Exception):
+    """The database belongs to another program; says how that shows."""
 
 
 def _first(connection: Connection) -> None:
@@ -44,13 +48,11 @@ def version_of(connection: Connection) -> Any:
 def migrate(connection: Connection, place: str) -> None:
     """Bring the database to `CURRENT`, inside the caller's transaction.
 
-    `place` is where the database is, for the message. Raises DatabaseTooNew, or FolderUnusable for what is not ours.
+    `place` is where the database is, for the message. Raises DatabaseTooNew or NotOurs.
     """
     version = version_of(connection)
     if not isinstance(version, int) or version < 0:
-        raise FolderUnusable(
-            f"{place}: is no database of maitred (its schema is {version!r:.40}); restore it, or move it away"
-        )
+        raise NotOurs(f"is no database of maitred (its schema is {version!r:.40})")
     if version > CURRENT:
         raise DatabaseTooNew(
             f"{place}: was written by a newer maitred (schema {version}, this one knows {CURRENT}); "

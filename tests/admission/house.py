@@ -16,6 +16,7 @@ from core.journal import Journal
 from core.protocol import AnyEvent
 from core.settings import Admission
 from core.store.database import Database
+from core.store.sqlite import Sqlite
 
 START = parse_timestamp("2026-04-17T12:00:00Z")
 SMALL, BIG, LIMITED, OFFICE = "small", "big", "limited", "office"
@@ -56,7 +57,7 @@ class House:
         self.room: WaitingRoom
 
     async def open(self) -> None:
-        self.database = Database(self._folder / "maitred.db")
+        self.database = Database(Sqlite(self._folder / "maitred.db"))
         self.room = await WaitingRoom.open(
             self.settings,
             database=self.database,

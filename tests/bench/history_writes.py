@@ -19,6 +19,7 @@ import msgspec
 from core.clock import SystemClock
 from core.store.database import Database
 from core.store.history import History
+from core.store.sqlite import Sqlite
 from core.store.words import index_text
 from tests.bench.report import Table
 
@@ -86,7 +87,7 @@ def bare(path: Path, messages: list[str], writers: int) -> float:
 
 async def acknowledged(path: Path, messages: list[str], writers: int) -> float:
     """Messages per second of `writers` tasks that each append one message, wait until it is durable, and go on."""
-    database = Database(path)
+    database = Database(Sqlite(path))
     history = History(database, SystemClock(), "bench")
     remaining = iter(messages)
 
@@ -108,7 +109,7 @@ def measure(writers: int, rounds: int) -> tuple[float, float, float]:
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             for name in ("bare", "ours"):
-                asyncio.run(Database(Path(folder, name)).aclose())
+                asyncio.run(Database(Sqlite(Path(folder, name))).aclose())
             loop = bare(Path(folder, "bare"), messages, writers)
             rates.append((loop, asyncio.run(acknowledged(Path(folder, "ours"), messages, writers))))
     return (

@@ -13,6 +13,7 @@ from core.store import run_records
 from core.store.database import Database
 from core.store.message_records import page_in
 from core.store.prices import PriceList
+from core.store.sqlite import Sqlite
 from tests.runs.fakes import MemoryRecords
 
 Lives = Callable[[str], RunRecords]
@@ -21,7 +22,7 @@ Lives = Callable[[str], RunRecords]
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "maitred.db")
+    database = Database(Sqlite(tmp_path / "maitred.db"))
     yield database
     await database.aclose()
 

@@ -15,6 +15,7 @@ from core.store.costs import Costs
 from core.store.database import Database
 from core.store.pins import Pins
 from core.store.prices import PriceList
+from core.store.sqlite import Sqlite
 
 START = 1_776_427_200_000
 
@@ -48,7 +49,7 @@ class Counter:
         self._models = models
 
     async def open(self) -> None:
-        self.database = Database(self._path)
+        self.database = Database(Sqlite(self._path))
         self.journal = Journal(self.clock, "epoch", max_events=10_000, max_bytes=1 << 26)
         database, clock, journal = self.database, self.clock, self.journal
         self.pins = await Pins.open(

@@ -18,6 +18,7 @@ from core.store.database import Database
 from core.store.history import History
 from core.store.migrations import migrate
 from core.store.search import Search
+from core.store.sqlite import Sqlite
 from core.store.transfer import Transfer
 
 NOON = parse_timestamp("2026-04-17T12:00:00Z")
@@ -51,7 +52,7 @@ class Remembered:
     def _open(self) -> None:
         self._lives += 1
         self.epoch = f"life-{self._lives}"
-        self.database = Database(self.path)
+        self.database = Database(Sqlite(self.path))
         self.history = History(self.database, self.clock, self.epoch)
         self.configuration = Configuration(self.database, self.clock, self.epoch)
         self.transfer = Transfer(self.database, self.clock, self.epoch)

@@ -14,12 +14,13 @@ from sqlalchemy import Connection, insert, select, text
 from core.errors import DatabaseTooNew, FolderInUse, FolderUnusable, InvalidArgument, StorageFailed
 from core.store.database import Database
 from core.store.lock import FolderLock, url_of_holder
+from core.store.sqlite import Sqlite
 from core.store.tables import facts
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database(tmp_path / "maitred.db")
+    opened = Database(Sqlite(tmp_path / "maitred.db"))
     yield opened
     await opened.aclose()
 
@@ -88,7 +89,7 @@ async def test_a_cancelled_wait_does_not_take_the_unit_back(database: Database) 
 
 
 async def test_closing_finishes_what_was_submitted(tmp_path: Path) -> None:
-    database = Database(tmp_path / "maitred.db")
+    database = Database(Sqlite(tmp_path / "maitred.db"))
     futures = [database.submit(note(f"n{place}")) for place in range(50)]
     await database.aclose()
     await database.aclose()
@@ -120,19 +121,19 @@ async def test_readers_cannot_write(database: Database) -> None:
 
 
 async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    database = Database(tmp_path / "maitred.db")
+    database = Database(Sqlite(tmp_path / "maitred.db"))
     await database.write(
         lambda connection: connection.execute(text("UPDATE schema_version SET version = 99"))
     )
     await database.aclose()
     with pytest.raises(DatabaseTooNew, match=r"schema 99"):
-        Database(tmp_path / "maitred.db")
+        Database(Sqlite(tmp_path / "maitred.db"))
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "maitred.db").write_bytes(b"this is no database at all, whatever its name says" * 100)
     with pytest.raises(FolderUnusable, match="cannot be opened"):
-        Database(tmp_path / "maitred.db")
+        Database(Sqlite(tmp_path / "maitred.db"))
 
 
 def test_a_second_process_on_a_folder_is_told_whom_to_attach_to(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from core.store.orphans import close_orphans
 from core.store.prices import PriceList
 from core.store.run_records import RunEnd, RunStart
 from core.store.sessions import Stamp
+from core.store.sqlite import Sqlite
 from core.store.tables import checkpoints, runs
 
 PRICES = PriceList([Model(id="m", input_usd_per_million=1.0, output_usd_per_million=2.0)])
@@ -30,7 +31,7 @@ START = RunStart(
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database(tmp_path / "maitred.db")
+    opened = Database(Sqlite(tmp_path / "maitred.db"))
     yield opened
     await opened.aclose()
 

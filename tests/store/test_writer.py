@@ -11,19 +11,20 @@ import pytest
 from core.errors import StorageFailed
 from core.store import driver
 from core.store.database import Database
+from core.store.sqlite import Sqlite
 
 
 async def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     path = tmp_path / "maitred.db"
     path.touch()
     path.chmod(0o644)
-    database = Database(path)
+    database = Database(Sqlite(path))
     await database.aclose()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 async def test_the_writer_outlives_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = Database(tmp_path / "maitred.db")
+    database = Database(Sqlite(tmp_path / "maitred.db"))
 
     def fail(*_: Any) -> None:
         raise RuntimeError("a defect")

@@ -13,6 +13,7 @@ from core.clock import ManualClock
 from core.journal import Journal
 from core.settings import Settings
 from core.store.database import Database
+from core.store.sqlite import Sqlite
 
 _ACTOR = "conformance"
 
@@ -29,7 +30,7 @@ class AdmissionPlayer:
 
     async def open(self) -> None:
         """Open the database and the room, as the core does."""
-        self._database = Database(self._folder / "maitred.db")
+        self._database = Database(Sqlite(self._folder / "maitred.db"))
         journal = Journal(self._clock, uuid.uuid4().hex, max_events=10_000, max_bytes=1_000_000)
         self._room = await WaitingRoom.open(
             self._settings.admission,

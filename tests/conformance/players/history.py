@@ -14,6 +14,7 @@ from core.store.configuration import Configuration
 from core.store.database import Database
 from core.store.history import History
 from core.store.search import Search
+from core.store.sqlite import Sqlite
 from core.store.transfer import Transfer
 
 
@@ -107,7 +108,7 @@ class HistoryPlayer:
     def _open(self) -> None:
         self._lives += 1
         epoch = f"life-{self._lives}"
-        self._database = Database(self._folder / "maitred.sqlite")
+        self._database = Database(Sqlite(self._folder / "maitred.sqlite"))
         self._history = History(self._database, self._clock, epoch)
         self._configuration = Configuration(self._database, self._clock, epoch)
         self._transfers = Transfer(self._database, self._clock, epoch)

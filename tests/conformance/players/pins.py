@@ -16,6 +16,7 @@ from core.store.fingerprint import derive_key, fingerprint
 from core.store.pin import Pin
 from core.store.pins import Pins
 from core.store.prices import PriceList, Usage
+from core.store.sqlite import Sqlite
 
 _SCOPES: dict[str, CostScope] = {
     "sessionKey": "session",
@@ -36,7 +37,7 @@ class PinsPlayer:
     async def open(self) -> None:
         settings, clock = self._settings, self._clock
         models = settings.admission.models
-        self._database = Database(self._path)
+        self._database = Database(Sqlite(self._path))
         journal = Journal(
             clock, "epoch", max_events=settings.journal.events, max_bytes=settings.journal.bytes
         )
