@@ -33,7 +33,8 @@ def _check_house() -> None:
 
     ours = Path(console.__file__ or "").resolve().parent.parent
     found = Path(core.__file__ or "").resolve()
-    if found.parent.parent != ours or not hasattr(core, "EmbeddedCore"):
+    # asked by name: looking the attribute up would import the whole core before the first picture
+    if found.parent.parent != ours or "EmbeddedCore" not in getattr(core, "__all__", ()):
         sys.stderr.write(
             f"maitred: the package `core` comes from {found}, which is not maitred's; "
             "remove it from the path, or start maitred in an environment of its own\n"

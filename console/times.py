@@ -7,7 +7,7 @@ from functools import lru_cache
 from core.clock import parse_timestamp
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def moment(timestamp: str) -> int:
     """Milliseconds since 1970, or 0 for a time that cannot be read: a strange core must not stop the screen."""
     try:

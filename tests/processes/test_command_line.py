@@ -413,3 +413,12 @@ def test_version(house: House, arguments: list[str]) -> None:
     project = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
     version = next(line for line in project.splitlines() if line.startswith("version")).split('"')[1]
     assert house.run(*arguments) == Finished(0, f"maitred {version}\n", "")
+
+
+def test_nothing_of_the_core_is_imported_before_it_is_needed(tmp_path: Path) -> None:
+    """The console's first picture waits for whatever every command imports."""
+    ended = House(tmp_path, "").run("info", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert ended.code == 0
+    assert "core.settings" in ended.stderr, "the imports are told"
+    assert "core.embedded" not in ended.stderr
+    assert "sqlalchemy" not in ended.stderr
