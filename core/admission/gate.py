@@ -32,7 +32,7 @@ _REFUSALS: dict[GateCode, tuple[int, str]] = {
     "banned": (403, "This account is banned; an operator can lift that."),
     "update_required": (
         426,
-        "Send the instance id of your seat, as POST /v1/seats gave it; a client too old to know of one needs an update.",
+        "Send the instance id of your seat, as POST /v1/seats gave it; a client that knows of none needs an update.",
     ),
     "waiting_room_required": (428, "Request a seat first, with POST /v1/seats."),
     "waiting_room_queued": (429, "Wait, and poll GET /v1/seats/{userId} until your seat is active."),

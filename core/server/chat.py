@@ -14,8 +14,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from core.errors import Conflict, InvalidArgument, MaitredError, SessionNotFound, ShuttingDown
+from core.protocol import AccessTier
 from core.runs import Lagged, RunEvent, Subscription
 from core.server.auth import Principal
+from core.server.fields import TIERS, choice, text
 from core.server.responses import openai_error_body, openai_error_response
 from core.server.routes import Call
 from core.session_core import SessionCore
@@ -85,6 +87,8 @@ class ChatDoor:
             session_key=named_key or session_key(user, _text(headers, settings.pins.header), body.messages),
             own_key=not named_key,
             instance_id=_text(headers, "x-instance-id") or None,
+            access_tier=_access_tier(call.principal, headers),
+            email=_email(call.principal, headers),
             project=_text(headers, "x-project") or None,
             model=None if body.model == _AUTO else body.model,
             body=_decode_fields(await call.request.body()),
@@ -130,6 +134,17 @@ def _user(principal: Principal, headers: Headers, body: ChatBody) -> str:
     if len(user) > _LONGEST_NAME:
         raise InvalidArgument(f"the user id is longer than {_LONGEST_NAME} characters; choose a shorter one")
     return user
+
+
+def _access_tier(principal: Principal, headers: Headers) -> AccessTier:
+    """The caller's, as a service says it; what a user says of that counts for nothing, as with `x-user-id`."""
+    tier = "" if principal.role == "user" else _text(headers, "x-access-tier")
+    return choice(tier, TIERS, "x-access-tier") if tier else "full"
+
+
+def _email(principal: Principal, headers: Headers) -> str | None:
+    email = "" if principal.role == "user" else _text(headers, "x-user-email")
+    return text(email, "x-user-email") or None
 
 
 def _check(body: ChatBody) -> None:

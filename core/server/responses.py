@@ -88,13 +88,19 @@ def retry_headers(error: MaitredError) -> dict[str, str]:
     wait = error.retry_after_ms
     if wait is None and isinstance(error, ShuttingDown | SessionUnavailable):
         wait = _PASSING_MS
-    if wait is not None:
-        return {"retry-after-ms": str(wait), "retry-after": str(-(-wait // 1000))}
-    if isinstance(error, Unauthorized):
-        return {"www-authenticate": "Bearer", "x-should-retry": "false"}
-    if isinstance(error, UpstreamFailed):
+    if wait is None and isinstance(error, UpstreamFailed):
         return {}
-    return {"x-should-retry": "false"}
+    headers = wait_headers(wait)
+    if isinstance(error, Unauthorized):
+        headers["www-authenticate"] = "Bearer"
+    return headers
+
+
+def wait_headers(wait: int | None) -> dict[str, str]:
+    """How long (ms) to wait before another try; None: that nobody should try again by itself."""
+    if wait is None:
+        return {"x-should-retry": "false"}
+    return {"retry-after-ms": str(wait), "retry-after": str(-(-wait // 1000))}
 
 
 def _openai_type(error: MaitredError) -> str:

@@ -31,8 +31,14 @@ class Call:
         self.body = body
 
     def param(self, name: str) -> str:
-        """A part of the path, decoded."""
-        return unquote(self.request.path_params[name])
+        """A part of the path, decoded; raises InvalidArgument for what is no percent-encoded UTF-8."""
+        sent = self.request.path_params[name]
+        try:
+            if not sent.isascii():
+                raise ValueError(sent)
+            return unquote(sent, errors="strict")
+        except ValueError:
+            raise InvalidArgument(f"{name}: is not UTF-8, percent-encoded: {sent!r:.80}", path=name) from None
 
     def text(self, name: str, default: str = "") -> str:
         """A query parameter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.admission import GateAnswer, SeatAnswer
 from core.protocol import (
     AnyCommand,
     AuditPage,
@@ -18,12 +19,13 @@ from core.server.auth import ACT, ANYBODY, DATA, READ, SEE
 from core.server.chat import ChatBody, ChatDoor
 from core.server.control import ControlPlane
 from core.server.routes import Route
+from core.server.seats import GateBody, SeatBody, SeatDoor
 from core.session_core import SessionCore
 
 
 def routes(core: SessionCore) -> list[Route]:
     """Every route of a core's server."""
-    chat, control = ChatDoor(core), ControlPlane(core)
+    chat, control, seats = ChatDoor(core), ControlPlane(core), SeatDoor(core)
     return [
         Route(
             method="POST",
@@ -34,6 +36,19 @@ def routes(core: SessionCore) -> list[Route]:
             openai=True,
         ),
         Route(method="GET", path="/v1/models", roles=DATA, handler=chat.models, openai=True),
+        Route(
+            method="POST",
+            path="/v1/seats",
+            roles=DATA,
+            takes=SeatBody,
+            gives=SeatAnswer,
+            handler=seats.request,
+        ),
+        Route(method="GET", path="/v1/seats/{userId}", roles=DATA, gives=SeatAnswer, handler=seats.state),
+        Route(method="DELETE", path="/v1/seats/{userId}", roles=DATA, handler=seats.end),
+        Route(
+            method="POST", path="/v1/gate", roles=DATA, takes=GateBody, gives=GateAnswer, handler=seats.gate
+        ),
         Route(
             method="GET",
             path="/v1/runs/{run_id}/events",

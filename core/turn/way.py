@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 
@@ -31,6 +31,7 @@ from core.errors import (
     SessionNotFound,
     ShuttingDown,
 )
+from core.protocol import AccessTier
 from core.router import SessionRouter
 from core.runs import Run, RunRegistry
 from core.store import sessions
@@ -56,7 +57,7 @@ class Turns:
         runs: RunRegistry,
         ledger: Ledger,
         directory: Directory,
-        fallback_model: str,
+        fallback_models: Mapping[AccessTier, str],
         new_id: Callable[[], str],
     ) -> None:
         self._waiting_room = waiting_room
@@ -64,7 +65,7 @@ class Turns:
         self._runs = runs
         self._ledger = ledger
         self._directory = directory
-        self._fallback_model = fallback_model
+        self._fallback_models = fallback_models
         self._new_id = new_id
         self._tasks: dict[asyncio.Task[None], Turn] = {}
         self._leaving = False
@@ -187,7 +188,7 @@ class Turns:
             request.model,
             turn_fingerprint(request.messages),
             may_use,
-            fallback=self._fallback_model,
+            fallback=self._fallback_models[request.access_tier],
         )
 
     def _start(self, turn: Turn, choice: Choice) -> Run:
@@ -265,7 +266,7 @@ class Turns:
         if request.model is not None:
             return request.model
         pin = self._ledger.pins.get(request.session_key)
-        return pin.model if pin is not None else self._fallback_model
+        return pin.model if pin is not None else self._fallback_models[request.access_tier]
 
 
 def _told(turn: Turn, error: Exception) -> MaitredError:

@@ -30,6 +30,10 @@ SEE, READ, ACT, DATA, ALL = "viewer operator", "operator service user", "operato
 WHO_MAY = {
     "POST /v1/chat/completions": DATA,
     "GET /v1/models": DATA,
+    "POST /v1/seats": DATA,
+    "GET /v1/seats/{userId}": DATA,
+    "DELETE /v1/seats/{userId}": DATA,
+    "POST /v1/gate": DATA,
     "GET /v1/runs/{run_id}/events": READ,
     "GET /v1/sessions/{key}": SEE,
     "GET /v1/sessions/{key}/messages": READ,
@@ -106,7 +110,12 @@ def every_route() -> list[tuple[str, str]]:
 
 def address(path: str) -> str:
     """A path that leads to this route, and asks it not to wait."""
-    return path.format(run_id="r", key="k") + "?wait=0"
+    return path.format(run_id="r", key="k", userId="ann") + "?wait=0"
+
+
+def token_for(serving: Serving, method: str, path: str) -> tuple[str, str]:
+    """A token that may call this route."""
+    return token(TOKENS["service"] if WHO_MAY[f"{method} {path}"] == DATA else serving.house.token())
 
 
 ROUTES = every_route()
@@ -230,7 +239,7 @@ def test_bodies_that_are_not_json(serving: Serving, untouched: None, method: str
 
 @by_route
 def test_bodies_that_are_too_large(serving: Serving, untouched: None, method: str, path: str) -> None:
-    good = token(TOKENS["service"] if path in OPENAI else serving.house.token())
+    good = token_for(serving, method, path)
     length = ("Content-Length", str(TOO_LARGE))
     answer = send(serving, method, address(path), good, JSON, length, body=b"{")
     check_refused(answer, path, 413, "payload_too_large")
@@ -238,7 +247,7 @@ def test_bodies_that_are_too_large(serving: Serving, untouched: None, method: st
 
 @pytest.mark.parametrize("path", [path for method, path in ROUTES if method == "POST"])
 def test_bodies_that_turn_out_too_large(serving: Serving, untouched: None, path: str) -> None:
-    good = token(TOKENS["service"] if path in OPENAI else serving.house.token())
+    good = token_for(serving, "POST", path)
     connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=20)
     piece = b"[" + b"0," * (1 << 19)
     try:
@@ -269,9 +278,10 @@ def test_odd_paths_lead_nowhere(serving: Serving, untouched: None, path: str) ->
 
 @by_route
 def test_other_methods(serving: Serving, untouched: None, method: str, path: str) -> None:
-    for other in ("PUT", "DELETE", "PATCH", "OPTIONS", "POST" if method == "GET" else "GET"):
+    allowed = [each for each, at in ROUTES if at == path]
+    for other in {"PUT", "DELETE", "PATCH", "OPTIONS", "POST", "GET"} - set(allowed):
         answer = send(serving, other, address(path), token(serving.house.token()))
-        assert (answer.status, answer.headers["allow"]) == (405, method), answer
+        assert (answer.status, answer.headers["allow"]) == (405, ", ".join(allowed)), answer
     if method == "GET" and WHO_MAY[f"GET {path}"] != ALL:
         assert send(serving, "HEAD", address(path)).status == 401
 

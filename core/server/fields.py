@@ -1,0 +1,44 @@
+"""What strangers send in a field, checked for what types cannot say. Every refusal names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar, get_args
+
+from core.clock import parse_timestamp
+from core.errors import InvalidArgument
+from core.protocol import AccessTier
+
+T = TypeVar("T")
+
+TIERS: tuple[AccessTier, ...] = get_args(AccessTier)
+LONGEST = 512
+"""Characters of a name, an id or an address."""
+
+
+def text(value: str, path: str) -> str:
+    """The text as it is; raises InvalidArgument for one that is too long, or that no database can hold."""
+    if len(value) > LONGEST:
+        raise InvalidArgument(f"{path}: is longer than {LONGEST} characters; choose a shorter one", path=path)
+    if "\0" in value or (not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value)):
+        raise InvalidArgument(f"{path}: holds characters that are no text; remove them", path=path)
+    return value
+
+
+def choice(value: str, allowed: Sequence[T], path: str) -> T:
+    """The one of `allowed` that the text names; raises InvalidArgument."""
+    for each in allowed:
+        if each == value:
+            return each
+    raise InvalidArgument(f"{path}: found {value!r:.80}; allowed: {', '.join(map(str, allowed))}", path=path)
+
+
+def moment(value: str, path: str) -> str:
+    """A time of the wire as it is; raises InvalidArgument for what is none."""
+    try:
+        parse_timestamp(value)
+    except (ValueError, OverflowError):
+        raise InvalidArgument(
+            f"{path}: found {value!r:.80}; allowed: a time such as 2026-04-17T12:00:00Z", path=path
+        ) from None
+    return value
