@@ -20,7 +20,10 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_an_address_that_this_machine_has_not() -> None:
-    with pytest.raises(StartRefused, match=r"^192\.0\.2\.1:0: this machine has no such address; .* --host"):
+    with pytest.raises(
+        StartRefused,
+        match=r"^192\.0\.2\.1:0: cannot listen there, for this machine has no such address; .* --host",
+    ):
         bind(Server(host="192.0.2.1", port=0))
 
 
