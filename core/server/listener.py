@@ -41,8 +41,8 @@ def _refusal(where: str, port: int, error: OSError) -> StartRefused:
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return StartRefused(
-            f"{where}: cannot listen there, for this machine has no such address; choose one that it has with --host or "
-            "[server] host, such as 127.0.0.1 or ::1"
+            f"{where}: cannot listen there, for this machine has no such address; choose one that it has with --host "
+            "or [server] host, such as 127.0.0.1 or ::1"
         )
     if error.errno == errno.EACCES:
         return StartRefused(f"{where}: may not listen there; choose a port from 1024 on with --port")
