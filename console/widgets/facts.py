@@ -9,14 +9,16 @@ from textual.widget import Widget
 
 from console.look import Looks
 from console.panes.pane import Fact
-from console.text import neutral, wrap
+from console.text import ELLIPSIS, fit, neutral, wrap
 from console.widgets.line import Part, strip_of
 
 _LABEL_CELLS = 15
+_MOST_LINES = 5
+"""Of one fact: a name that a stranger chose must not push the others out of sight."""
 
 
 class FactsPanel(Widget):
-    """Draws facts; a long one goes on in the next lines."""
+    """Draws facts; a long one goes on in the next lines, a very long one ends with an ellipsis."""
 
     DEFAULT_CSS = "FactsPanel { width: 40; height: 1fr; }"
 
@@ -55,7 +57,12 @@ class FactsPanel(Widget):
         for fact in self._facts:
             style = look.cell(fact.tone, stale=self._stale)
             name = f"{fact.label:<{_LABEL_CELLS}}"
-            for text in wrap(neutral(fact.text), cells - _LABEL_CELLS - 3):
+            room = cells - _LABEL_CELLS - 3
+            broken = wrap(neutral(fact.text), room)
+            if len(broken) > _MOST_LINES:
+                last = fit(broken[_MOST_LINES - 1] + ELLIPSIS, room).rstrip()
+                broken = [*broken[: _MOST_LINES - 1], last]
+            for text in broken:
                 lines.append([rule, Part(name, label), Part(text, style)])
                 name = " " * _LABEL_CELLS
         while len(lines) < self.size.height:

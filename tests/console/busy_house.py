@@ -191,6 +191,7 @@ def _add_queues(core: BusyCore, dice: random.Random) -> None:
         "claude-opus-4-1": {"health": "degraded", "paused_reason": "degraded"},
         "deepseek-r1-distill-llama-70b": {"health": "unhealthy", "paused_reason": "unhealthy"},
         "mistral-small-3.2": {"paused_reason": "closed"},
+        "gpt-5.1-codex": {"paused_reason": "paused", "paused": True},
         SEATED: {
             "waiting": 14,
             "seated": 72,
@@ -222,6 +223,8 @@ def _add_queues(core: BusyCore, dice: random.Random) -> None:
                 model=SEATED,
                 state=state,
                 access_tier="limited" if n % 7 == 3 else "full",
+                ticket=n,
+                banned=n == 7,
                 queued_at=before(40 + n * 13.7),
                 admitted_at=None if state == "queued" else before(n * 11.2),
                 expires_at=None if state == "queued" else before(-60 - n * 17.3),
@@ -266,7 +269,7 @@ def _add_journal(core: BusyCore, dice: random.Random) -> None:
     runs = list(core.rows.runs.values())
     for number in range(230):
         core.journal.append(_happened(core, runs[number * 31 % len(runs)], number))
-        core.moved.advance(0.4 + dice.random() * 6)
+        core.moved.advance(0.4 + dice.random() * 13)
 
 
 def _happened(core: BusyCore, run: RunRow, number: int) -> AnyEvent:
