@@ -131,7 +131,7 @@ def settings_for(scenario: Scenario, users: int, server: ServerSettings | None =
     flow = users * scenario.ceiling / (_SESSION_SECONDS * slow)
     return Settings(
         server=server or ServerSettings(),
-        journal=Journal(events=10_000, bytes=2 * 1024 * 1024),
+        journal=Journal(events=10_000, bytes=1024 * 1024),
         admission=Admission(
             models=[_with_seats(make, scenario, users) for make in MAKES],
             fallback_model=FALLBACK,
