@@ -137,7 +137,7 @@ def run_and_seq(seen: Seen) -> tuple[str, int] | None:
 
 def into_a_run_that_talks(console: Console) -> None:
     """Open one running run after the other until events come in: some of the sandbox's say nothing for long."""
-    console.press("/running" + ENTER)
+    filter_by(console, "running")
     for number in range(8):
         console.until(lambda seen: seen.all("● running"), "only running ones")
         console.press(HOME, *[DOWN] * number, ENTER)
@@ -154,6 +154,12 @@ def into_a_run_that_talks(console: Console) -> None:
 def is_further(now: tuple[str, int] | None, before: tuple[str, int] | None) -> bool:
     """Whether the same run has gone on."""
     return now is not None and before is not None and now[0] == before[0] and now[1] > before[1]
+
+
+def filter_by(console: Console, words: str) -> None:
+    """Filter, and wait until the field is closed: what is pressed before that is typed into it."""
+    console.press(f"/{words}{ENTER}")
+    console.until(lambda seen: f" /{words} " in seen.status, f"filter {words}")
 
 
 def numbers(seen: Seen) -> list[int]:
@@ -233,19 +239,20 @@ def test_abort_asks_and_ends_that_run(house: House) -> None:
     arguments = ("--users", "200", "--speed", "1", "--scenario", "runaway")
     with walk(house, *arguments, leave=by_key("q")) as console:
         # the slow models: what runs there is not over while it is asked for
-        console.press("/running condor" + ENTER)
+        filter_by(console, "running condor")
         console.until(lambda seen: seen.all("● running .* condor-1 "), "run of a slow model", seconds=40)
         run = abort_one(console)
         console.press(ESCAPE)
         console.until(lambda seen: "/running" not in seen.status, "all runs")
-        console.press(f"/{run}{ENTER}")
+        filter_by(console, run)
         console.until(
             lambda seen: len(seen.rows) == 1 and seen.all("■ aborted") and seen.facts.get("run") == run,
             "end of that very run",
         )
 
-        console.press("6", f"/abort {run}{ENTER}")
-        console.until(lambda seen: seen.shown == "journal" and "/abort" in seen.status, "filtered journal")
+        console.press("6")
+        console.on("journal")
+        filter_by(console, f"abort {run}")
         console.press("m")
         console.until(
             lambda seen: (
