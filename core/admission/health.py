@@ -13,7 +13,7 @@ import msgspec
 from core.protocol import Health
 
 STALE = 180_000
-"""A reading older than this many ms says nothing good."""
+"""A reading older than this many ms says nothing good, where the settings do not say otherwise."""
 
 _CACHE_FULL, _CACHE_HIGH = 0.98, 0.8
 _BUSY_REQUESTS, _FAILING_ONE_IN = 0.1, 10
@@ -23,24 +23,28 @@ _SLOW_QUEUE_MS = 500.0
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a server said of itself at `at` (ms); None where it did not say.
 
-    Fractions are 0 to 1, rates are per second, `queue_p90_ms` is the wait before a prompt is worked on.
+    Fractions are 0 to 1, rates are per second, `queue_p90_ms` is the wait before a prompt is worked on. `said` is what
+    it called itself in so many words.
     """
 
     at: int
+    said: Health | None = None
     cache_fraction: float | None = None
     request_rate: float | None = None
     failure_rate: float | None = None
     queue_p90_ms: float | None = None
 
 
-def classify(reading: Reading | None, now: int) -> Health:
-    """The health that the latest reading gives; a server that never said anything is healthy."""
+def classify(reading: Reading | None, now: int, stale: int = STALE) -> Health:
+    """The health that the latest reading gives; a server that never said anything is healthy. `stale` in ms."""
     if reading is None:
         return "healthy"
-    if now - reading.at > STALE or _is_unfit(reading):
+    if now - reading.at > stale or _is_unfit(reading):
         return "unhealthy"
     slow = reading.queue_p90_ms is not None and reading.queue_p90_ms > _SLOW_QUEUE_MS
-    return "degraded" if slow or (reading.cache_fraction or 0.0) >= _CACHE_HIGH else "healthy"
+    if slow or (reading.cache_fraction or 0.0) >= _CACHE_HIGH:
+        return "degraded"
+    return reading.said or "healthy"
 
 
 def _is_unfit(reading: Reading) -> bool:
@@ -73,7 +77,9 @@ def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | No
 class FleetHealth:
     """The health of every model: what was set by hand, else what its latest reading gives."""
 
-    def __init__(self) -> None:
+    def __init__(self, stale: int = STALE) -> None:
+        """`stale` is the age (ms) beyond which a reading says nothing good."""
+        self._stale = stale
         self._set: dict[str, Health] = {}
         self._readings: dict[str, Reading] = {}
 
@@ -87,4 +93,4 @@ class FleetHealth:
 
     def of(self, model: str, now: int) -> Health:
         """How the model is now."""
-        return self._set.get(model) or classify(self._readings.get(model), now)
+        return self._set.get(model) or classify(self._readings.get(model), now, self._stale)

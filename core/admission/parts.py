@@ -13,6 +13,7 @@ from core.admission.floor import Floor
 from core.admission.health import FleetHealth
 from core.admission.herald import Herald
 from core.admission.landing import Landing
+from core.admission.prober import Fetcher, Prober
 from core.admission.quota import Meter
 from core.admission.rounds import Rounds, Spans
 from core.admission.tick import TickTerms
@@ -43,6 +44,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     herald: Herald
     landing: Landing
     ticker: Ticker
+    prober: Prober
 
 
 async def assemble(
@@ -62,7 +64,7 @@ async def assemble(
         abandon=_ms(settings.abandon_seconds),
         admits_per_tick=settings.admits_per_tick,
     )
-    health = FleetHealth()
+    health = FleetHealth(_ms(settings.health.stale_seconds))
     rounds = Rounds(catalog, meter, spans)
     floor = Floor(catalog, meter, grace=spans.grace, abandon=terms.abandon, now=now)
     floor.load(snapshot, now)
@@ -85,7 +87,25 @@ async def assemble(
         herald=herald,
         landing=landing,
         ticker=Ticker(floor, rounds, landing, herald, health, terms, clock),
+        prober=Prober(
+            settings.models,
+            interval=settings.health.interval_seconds,
+            fetcher=_fetcher(settings),
+            health=health,
+            herald=herald,
+            clock=clock,
+        ),
     )
+
+
+def _fetcher(settings: Admission) -> Fetcher | None:
+    """What asks for the health of the models, if anybody is to be asked: without admission nothing goes by it."""
+    if not settings.enabled or not any(model.health_url for model in settings.models):
+        return None
+    # its HTTP client costs 10 MB, which a house whose models have no address has no use for
+    from core.admission.fetch import HttpFetcher
+
+    return HttpFetcher(settings.health.timeout_seconds)
 
 
 def _ms(seconds: float) -> int:

@@ -243,9 +243,14 @@ class WaitingRoom(OperatedRoom):
         """Tick at once, then every `tick_seconds`, until it is cancelled; a tick that fails is told and survived."""
         await self._parts.ticker.run(self._parts.pace.tick / 1000)
 
+    async def watch_health(self) -> None:
+        """Ask the server of every model with a `health_url`, again and again; ends at once where there is none."""
+        await self._parts.prober.run()
+
     async def aclose(self) -> None:
         """Let go of ticks that were given up; the database is the caller's to close, after this."""
         await self._parts.ticker.aclose()
+        await self._parts.prober.aclose()
 
     # ------------------------------------------------------------------------------------------------- plumbing
 

@@ -42,6 +42,13 @@ def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
                     refuse(f"admission.models.{model.id}.hours.{end}", problem)
         if model.health_url and _url_problem(model.health_url):
             refuse(f"admission.models.{model.id}.health_url", _url_problem(model.health_url))
+    probe = admission.health
+    if probe.stale_seconds < probe.interval_seconds + probe.timeout_seconds:
+        refuse(
+            "admission.health.stale_seconds",
+            f"found {probe.stale_seconds:g}; allowed: at least interval_seconds + timeout_seconds "
+            f"({probe.interval_seconds + probe.timeout_seconds:g}), or no answer would last until the next one",
+        )
     if not _is_zone(admission.quota.zone):
         refuse(
             "admission.quota.zone",

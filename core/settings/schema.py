@@ -77,6 +77,14 @@ class Quota(Section, frozen=True, kw_only=True):
     limited: Usd = 5
 
 
+class HealthProbe(Section, frozen=True, kw_only=True):
+    """How the servers of models with a `health_url` are asked: how often, for how long, and what is too old."""
+
+    interval_seconds: PositiveSeconds = 25
+    timeout_seconds: PositiveSeconds = 5
+    stale_seconds: PositiveSeconds = 180
+
+
 class Admission(Section, frozen=True, kw_only=True):
     """Who may come in."""
 
@@ -92,6 +100,7 @@ class Admission(Section, frozen=True, kw_only=True):
     limited_model: str = ""
     models: list[Model] = []
     quota: Quota = Quota()
+    health: HealthProbe = HealthProbe()
 
 
 class Router(Section, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ def test_flags_beat_the_environment_beats_the_file(file: Path) -> None:
         ),
         ("[[admission.models]]\nid = 'a'\n[[admission.models]]\nid = 'a'", ["same id"]),
         ("[admission]\nfallback_model = 'b'", ["fallback_model", "'b'", "none is configured"]),
+        ("[admission.health]\nstale_seconds = 29.9", ["admission.health.stale_seconds", "29.9", "(30)"]),
         (
             "[admission]\nlimited_model = 'a'\n[[admission.models]]\nid = 'a'",
             ["limited_model", "'a'", "limited = true"],
