@@ -19,6 +19,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.timer import Timer
 
 from console.acting import Acting
@@ -138,6 +139,15 @@ class ConsoleApp(App[None]):
         """With NO_COLOR the terminal's own two colours; Textual alone would still send shades of grey."""
         # asked for while Textual's own __init__ runs, before it has looked for NO_COLOR
         return bool(getattr(self, "no_color", False)) or super().native_ansi_color
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's own for this terminal, in the form that outlives it."""
+        from textual.drivers.linux_driver import LinuxDriver
+
+        from console.driver import TerminalDriver
+
+        found = super().get_driver_class()
+        return TerminalDriver if found is LinuxDriver else found
 
     # ---------------------------------------------------------------------------------------- running
 
