@@ -11,10 +11,22 @@ import logging
 from collections.abc import Callable
 from uuid import uuid4
 
+import msgspec
+
 from console.actions import Action
 from console.feed import Feed
 from core.errors import CoreUnreachable, Forbidden, InternalError, MaitredError
-from core.protocol import AnyCommand, ClearDirty, Done, MarkDirty, Outcome, Preview, Refused
+from core.protocol import (
+    AnyCommand,
+    ClearDirty,
+    Done,
+    MarkDirty,
+    Outcome,
+    PauseAdmission,
+    Preview,
+    Refused,
+    ResumeAdmission,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +45,7 @@ class Acting:
         self.armed = not read_only
         self._feed = feed
         self._new_id = new_id or (lambda: str(uuid4()))
-        self._undo: ClearDirty | None = None
+        self._undo: AnyCommand | None = None
 
     def new_id(self) -> str:
         """A new command id."""
@@ -59,16 +71,11 @@ class Acting:
         return None
 
     @property
-    def undo(self) -> ClearDirty | None:
-        """The command that takes the last mark of one session back; its id is a new one each time."""
+    def undo(self) -> AnyCommand | None:
+        """The command that takes the last act back, if it is one that can be; its id is a new one each time."""
         if self._undo is None:
             return None
-        return ClearDirty(
-            command_id=self.new_id(),
-            reason=REASON,
-            session_key=self._undo.session_key,
-            generation=self._undo.generation,
-        )
+        return msgspec.structs.replace(self._undo, command_id=self.new_id(), reason=REASON)
 
     async def perform(self, command: AnyCommand) -> Outcome:
         """Have the core carry it out. Whatever goes wrong on the way is told as a refusal."""
@@ -91,7 +98,7 @@ class Acting:
             text = f"{type(error).__name__}: {error}"
             return Refused(command_id=command.command_id, code=InternalError.code, message=text)
         if isinstance(outcome, Done):
-            self._remember(command)
+            self._undo = inverse(command)
         return outcome
 
     async def preview(self, command: AnyCommand) -> Preview | Refused:
@@ -115,11 +122,13 @@ class Acting:
             text = f"{type(error).__name__}: {error}"
             return Refused(command_id=command.command_id, code=InternalError.code, message=text)
 
-    def _remember(self, command: AnyCommand) -> None:
-        match command:
-            case MarkDirty(session_key=str(key)):
-                self._undo = ClearDirty(command_id="", session_key=key, generation=command.generation)
-            case ClearDirty():
-                self._undo = None
-            case _:
-                pass
+
+def inverse(command: AnyCommand) -> AnyCommand | None:
+    """What takes a command back, with no id yet; None for what cannot be, or is itself a way back."""
+    match command:
+        case MarkDirty(session_key=str(key)):
+            return ClearDirty(command_id="", session_key=key, generation=command.generation)
+        case PauseAdmission(model=str(model)):
+            return ResumeAdmission(command_id="", model=model)
+        case _:
+            return None

@@ -13,11 +13,18 @@ from typing import Literal
 
 from core.protocol import (
     AbortRun,
+    AdmitNow,
     AnyCommand,
+    BanUser,
     ClearDirty,
     CloseSession,
+    EndSeat,
     EvictSession,
+    Explained,
     MarkDirty,
+    PauseAdmission,
+    ResumeAdmission,
+    UnbanUser,
 )
 
 Scope = Literal["everywhere", "panes", "session"]
@@ -39,7 +46,16 @@ class Target:
     run_ended: bool = False
     project: str | None = None
     dirty: bool = False
+    user_id: str | None = None
+    seat: Literal["queued", "active", "ended"] | None = None
+    banned: bool = False
+    model: str | None = None
+    """The model whose queue this is, or belongs to."""
+    paused: bool = False
+    explains: tuple[Explained, str] | None = None
+    """What `Core.explain` can be asked about it."""
     what: Literal["session", "project", "all"] = "session"
+    """Which of them a choice from a menu meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,9 @@ def abort(target: Target, command_id: str, reason: str) -> Made:
 
 
 def evict(target: Target, command_id: str, reason: str) -> Made:
-    """Dispose the live session under the cursor; the core refuses while it has a turn."""
+    """Dispose the live session under the cursor, which the core refuses while it has a turn; or end a seat."""
+    if target.seat is not None and target.user_id is not None:
+        return EndSeat(command_id=command_id, reason=reason, user_id=target.user_id)
     if target.session_key is None or target.generation is None:
         return Impossible("no live session here to evict: put the cursor on one")
     return EvictSession(
@@ -135,6 +153,34 @@ def clear_dirty(target: Target, command_id: str, reason: str) -> Made:
     )
 
 
+def admit(target: Target, command_id: str, reason: str) -> Made:
+    """Let the waiting user under the cursor in, past everything but the ceiling."""
+    if target.user_id is None or target.seat is None:
+        return Impossible("nobody here to admit: look into a queue (1, then enter), and choose who waits")
+    if target.seat != "queued":
+        return Impossible(f"{target.label} does not wait: only who is queued can be admitted")
+    return AdmitNow(command_id=command_id, reason=reason, user_id=target.user_id)
+
+
+def pause(target: Target, command_id: str, reason: str) -> Made:
+    """Hold a model's queue, or all; or let it go on."""
+    model = None if target.what == "all" else target.model
+    if model is None and target.what != "all":
+        return Impossible("no queue here: put the cursor on a model, or on somebody who waits for one")
+    if target.paused:
+        return ResumeAdmission(command_id=command_id, reason=reason, model=model)
+    return PauseAdmission(command_id=command_id, reason=reason, model=model)
+
+
+def ban(target: Target, command_id: str, reason: str) -> Made:
+    """Ban the user under the cursor, or lift their ban."""
+    if target.user_id is None:
+        return Impossible("no user here: put the cursor on a run, or on somebody's seat")
+    if target.banned:
+        return UnbanUser(command_id=command_id, reason=reason, user_id=target.user_id)
+    return BanUser(command_id=command_id, reason=reason, user_id=target.user_id)
+
+
 ACTIONS: tuple[Action, ...] = (
     Action("queues", "1", "queues", "panes", "the models, their queues and seats", group="Panes"),
     Action("runs", "2", "runs", "panes", "the runs, with their seq moving", group="Panes"),
@@ -167,6 +213,7 @@ ACTIONS: tuple[Action, ...] = (
         footer=1,
         fresh=True,
     ),
+    Action("why", "i", "why", "everywhere", "why somebody waits, or why a session is on its model"),
     Action("copy", "y", "copy", "everywhere", "copy the key under the cursor to the clipboard"),
     Action("theme", "ctrl+t", "theme", "everywhere", "the next theme"),
     Action("help", "?", "help", "everywhere", "what can be done here", footer=7),
@@ -180,7 +227,7 @@ ACTIONS: tuple[Action, ...] = (
         "E",
         "evict",
         "everywhere",
-        "dispose a session that has no turn; history, pin and cost stay",
+        "dispose a session that has no turn; history, pin and cost stay. On a seat: end it, asks first",
         "reversible",
         evict,
         "Act",
@@ -206,6 +253,36 @@ ACTIONS: tuple[Action, ...] = (
         mark_dirty,
         "Act",
         footer=3,
+    ),
+    Action(
+        "admit",
+        "N",
+        "admit now",
+        "panes",
+        "let who waits in now, past queue, hours, quota and pause; never past the ceiling",
+        "reversible",
+        admit,
+        "Act",
+    ),
+    Action(
+        "pause",
+        "P",
+        "pause",
+        "panes",
+        "hold a model's queue, or all queues; or let them go on",
+        "menu",
+        pause,
+        "Act",
+    ),
+    Action(
+        "ban",
+        "B",
+        "ban",
+        "panes",
+        "ban a user, which asks first, or lift the ban",
+        "loses work",
+        ban,
+        "Act",
     ),
     Action(
         "undo",

@@ -104,6 +104,8 @@ class Feed:
             except TimeoutError:
                 await self._lost(CoreUnreachable("the core did not answer in time"), failures := failures + 1)
             except Exception as error:
+                if self.core is None and not isinstance(error, OSError):
+                    raise  # a core of our own cannot even be built: trying again would hide the defect
                 log.exception("the feed failed")
                 await self._lost(
                     CoreUnreachable(f"{type(error).__name__}: {error}"), failures := failures + 1

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, assert_never
 
+from console.places import Places
 from console.times import moment
 from console.trends import Amounts, Level
 from core.protocol import (
@@ -144,6 +145,8 @@ class Trends:
     in_flight: Level = field(default_factory=Level)
     waiting: dict[str, Level] = field(default_factory=dict)
     """By model."""
+    admitted: Amounts[str] = field(default_factory=Amounts)
+    """People let in, by model."""
     spent: Amounts[CostKey | None] = field(default_factory=Amounts)
     """By what it was spent on; None is the whole house."""
 
@@ -157,6 +160,7 @@ class ConsoleState:
     rows: Rows = field(default_factory=Rows)
     totals: Totals = field(default_factory=Totals)
     trends: Trends = field(default_factory=Trends)
+    places: Places = field(default_factory=Places)
     journal: deque[Entry] = field(default_factory=deque)
     noted: int = 0
     changed: Changed = field(default_factory=Changed)
@@ -164,6 +168,8 @@ class ConsoleState:
 
     def take_changed(self, now: int) -> Changed:
         """What changed since the last call, up to the core's time `now` in milliseconds."""
+        for model in self.trends.admitted.forget(now):
+            self.changed.add("queues", model)
         for key in self.trends.spent.forget(now):
             if key is not None:
                 self.changed.add("costs", key)
@@ -213,7 +219,7 @@ def end_view(state: ConsoleState, cursor: str) -> None:
     state.arriving = None
     state.cursor = cursor
     state.totals = _count(state.rows)
-    _note_levels(state, moment(state.head.now))
+    _take_stock(state, moment(state.head.now))
     if before is not None:
         restarted = before.epoch != state.head.epoch
         text = "the core was restarted" if restarted else "the console fell behind"
@@ -284,10 +290,15 @@ def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | Queue
     rows, changed = state.rows, state.changed
     match event:
         case SeatChanged():
+            state.places.put(rows.seats.get(event.seat.user_id), event.seat)
             rows.seats[event.seat.user_id] = event.seat
+            if event.what in ("admitted", "admitted_now"):
+                state.trends.admitted.add(event.seat.model, moment(event.at), 1)
             changed.add("seats", event.seat.user_id)
         case SeatGone():
-            if rows.seats.pop(event.user_id, None) is not None:
+            gone = rows.seats.pop(event.user_id, None)
+            if gone is not None:
+                state.places.drop(gone)
                 changed.add("seats", event.user_id)
         case QueueChanged():
             before = rows.queues.get(event.queue.model)
@@ -335,7 +346,7 @@ def _level(state: ConsoleState, model: str) -> Level:
     return state.trends.waiting.setdefault(model, Level())
 
 
-def _note_levels(state: ConsoleState, now: int) -> None:
+def _take_stock(state: ConsoleState, now: int) -> None:
     """How all stands in a new view; a queue that is gone has no trend any more."""
     waiting = state.trends.waiting
     for model in waiting.keys() - state.rows.queues.keys():
@@ -344,6 +355,10 @@ def _note_levels(state: ConsoleState, now: int) -> None:
         _level(state, model).note(now, queue.waiting)
     state.trends.in_flight.note(now, state.totals.in_flight)
     state.trends.spent.begin(now)
+    state.trends.admitted.begin(now)
+    state.places = Places()
+    for seat in state.rows.seats.values():
+        state.places.put(None, seat)
 
 
 def _note(state: ConsoleState, event: AnyEvent) -> None:

@@ -18,15 +18,19 @@ STEPS = 10
 """So many minutes are kept, with the one that is going on."""
 
 _LEVELS = "▁▂▃▄▅▆▇█"
-_NOTHING = " "
+_NOTHING, _UNKNOWN = " ", "·"
 
 K = TypeVar("K", bound=Hashable)
 
 
 def spark(figures: Sequence[int | None], top: int) -> str:
-    """One character for each figure, `top` and more as a full block; a blank where nothing is known, or nothing was."""
+    """One character for each figure: `top` and more a full block, zero a blank, a dot where nothing is known."""
     return "".join(
-        _NOTHING if not figure else _LEVELS[min(len(_LEVELS) - 1, figure * len(_LEVELS) // (top + 1))]
+        _UNKNOWN
+        if figure is None
+        else _NOTHING
+        if not figure
+        else _LEVELS[min(len(_LEVELS) - 1, figure * len(_LEVELS) // (top + 1))]
         for figure in figures
     )
 

@@ -161,9 +161,11 @@ class Operator:
                 code=InternalError.code,
                 message="maitred made a mistake in this command; the log has the details",
             )
-        now = self._clock.now()
+        now, session_key = self._clock.now(), self._session_of(command)
         await self._database.write(
-            lambda connection: audit.record_command(connection, command, outcome, actor=actor, at=now)
+            lambda connection: audit.record_command(
+                connection, command, outcome, actor=actor, at=now, session_key=session_key
+            )
         )
         self._journal.append(
             Acted(
@@ -177,6 +179,11 @@ class Operator:
             )
         )
         return outcome
+
+    def _session_of(self, command: AnyCommand) -> str | None:
+        """The session of the run that a command is aimed at; None where it names no run, or one that is forgotten."""
+        run = self._runs.get(command.run_id) if isinstance(command, AbortRun) else None
+        return run.session_key if run is not None else None
 
     async def _act(self, command: AnyCommand, actor: str) -> tuple[int, str]:
         """Act through the part that owns the target: how many were hit, and what to tell."""

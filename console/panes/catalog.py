@@ -7,8 +7,9 @@ from typing import Any
 from console.panes.cost import COST
 from console.panes.journal import JOURNAL
 from console.panes.pane import Pane
-from console.panes.queues import QUEUES, SEATS
+from console.panes.queues import QUEUES
 from console.panes.runs import RUNS
+from console.panes.seats import SEATS
 from console.panes.sessions import SESSIONS
 from console.panes.strikes import STRIKES
 

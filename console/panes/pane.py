@@ -95,4 +95,6 @@ def session_target(state: ConsoleState, session_key: str, *, run_id: str | None 
         run_ended=run is not None and run.ended_at is not None,
         project=session.project if session is not None else None,
         dirty=session is not None and session.dirty is not None,
+        user_id=run.user_id if run is not None else None,
+        explains=("session", session_key),
     )

@@ -1,4 +1,4 @@
-"""Pane 1: the models with their queues and seats; behind each, the seats themselves."""
+"""Pane 1: the models with their queues and seats."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane
 from console.state import ConsoleState
 from console.times import moment
-from console.trends import Level, spark
-from core.protocol import QueueRow, SeatRow
+from console.trends import Amounts, Level, spark
+from core.protocol import QueueRow
 
 _HEALTH: dict[str, Cell] = {
     "healthy": Cell("● healthy", "good"),
     "degraded": Cell("◐ degraded", "warn"),
     "unhealthy": Cell("✗ unhealthy", "bad"),
 }
-_SEATS: dict[str, Cell] = {
-    "active": Cell("● active", "good"),
-    "queued": Cell("◌ queued", "warn"),
-    "ended": Cell("○ ended", "dim"),
-}
-_SEAT_ORDER = {"active": 0, "queued": 1, "ended": 2}
 _FEW = 7
 """A queue that never had more people is drawn low, not as high as the house's longest."""
 
@@ -32,11 +26,16 @@ class QueueLine(NamedTuple):
 
     queue: QueueRow
     waiting: Level
+    admitted: Amounts[str]
 
 
 def _row(state: ConsoleState, model: str) -> QueueLine | None:
     queue = state.rows.queues.get(model)
-    return None if queue is None else QueueLine(queue, state.trends.waiting.get(model, Level()))
+    return (
+        None
+        if queue is None
+        else QueueLine(queue, state.trends.waiting.get(model, Level()), state.trends.admitted)
+    )
 
 
 def _search(line: QueueLine) -> str:
@@ -67,6 +66,12 @@ def _limit(capacity: int) -> str:
     return units.count(capacity) if capacity else "–"
 
 
+def _admitted(line: QueueLine, now: int) -> Cell:
+    """Admissions a minute, over the last minutes."""
+    rate = line.admitted.per_hour(line.queue.model, now) / 60
+    return Cell(f"{rate:.1f}/m") if rate else Cell("–", "dim")
+
+
 def _queue_facts(line: QueueLine, now: int) -> list[Fact]:
     queue = line.queue
     health, door = _health(queue), _door(queue)
@@ -80,13 +85,14 @@ def _queue_facts(line: QueueLine, now: int) -> list[Fact]:
         Fact("waiting", units.count(queue.waiting)),
         Fact("last 10 min", _trend(line, now).text, "accent"),
         Fact("oldest", _waited(queue, now).text),
+        Fact("admitted", _admitted(line, now).text),
         Fact("seated", units.count(queue.seated)),
         Fact("draining", units.count(queue.draining)),
         Fact("", ""),
         Fact("at once up to", _limit(queue.instant_admit_capacity)),
         Fact("ceiling", _limit(queue.max_active)),
         Fact("", ""),
-        Fact("enter", "shows the seats"),
+        Fact("enter", "shows who sits and who waits"),
     ]
 
 
@@ -154,6 +160,15 @@ QUEUES: Pane[QueueLine] = Pane(
             "right",
         ),
         Column(
+            "admitted",
+            "ADMITTED",
+            8,
+            _admitted,
+            lambda line: line.admitted.total(line.queue.model),
+            "right",
+            priority=2,
+        ),
+        Column(
             "seated",
             "SEATED",
             7,
@@ -196,81 +211,11 @@ QUEUES: Pane[QueueLine] = Pane(
     changed=lambda changed: changed.of("queues"),
     search=_search,
     facts=_queue_facts,
-    target=lambda state, line: Target(label=line.queue.model),
+    target=lambda state, line: Target(
+        label=line.queue.model, model=line.queue.model, paused=line.queue.paused
+    ),
     empty=(
         "No models are set up for admission, so nobody queues: everybody is let in.",
         "Name some under [[admission.models]] in the settings, for seats and a queue.",
     ),
-)
-
-
-def _seat_state(seat: SeatRow) -> Cell:
-    return _SEATS.get(seat.state, Cell(seat.state))
-
-
-def _left(seat: SeatRow, now: int) -> Cell:
-    return Cell("–", "dim") if seat.expires_at is None else Cell(units.age(moment(seat.expires_at) - now))
-
-
-def _seat_facts(seat: SeatRow, now: int) -> list[Fact]:
-    state = _seat_state(seat)
-    return [
-        Fact("user", seat.user_id, "strong"),
-        Fact("seat", state.text, state.tone),
-        Fact("model", seat.model),
-        Fact("access", seat.access_tier),
-        Fact("asked", f"{units.age(now - moment(seat.queued_at))} ago"),
-        Fact("admitted", f"{units.age(now - moment(seat.admitted_at))} ago" if seat.admitted_at else "–"),
-        Fact("time left", _left(seat, now).text),
-    ]
-
-
-SEATS: Pane[SeatRow] = Pane(
-    id="seats",
-    title="seats",
-    columns=(
-        Column(
-            "state",
-            "SEAT",
-            9,
-            lambda seat, now: _seat_state(seat),
-            lambda seat: (_SEAT_ORDER.get(seat.state, 9), seat.queued_at),
-        ),
-        Column("user", "USER", 20, lambda seat, now: Cell(seat.user_id), lambda seat: seat.user_id, grow=2),
-        Column(
-            "model",
-            "MODEL",
-            18,
-            lambda seat, now: Cell(seat.model),
-            lambda seat: seat.model,
-            priority=1,
-            grow=1,
-        ),
-        Column(
-            "access",
-            "ACCESS",
-            8,
-            lambda seat, now: Cell(seat.access_tier, "dim"),
-            lambda seat: seat.access_tier,
-            priority=2,
-        ),
-        Column(
-            "asked",
-            "ASKED",
-            7,
-            lambda seat, now: Cell(units.age(now - moment(seat.queued_at))),
-            lambda seat: seat.queued_at,
-            "right",
-        ),
-        Column("left", "LEFT", 7, _left, lambda seat: seat.expires_at or "~", "right"),
-    ),
-    sort="state",
-    descending=False,
-    keys=lambda state: state.rows.seats,
-    row=lambda state, key: state.rows.seats.get(key),
-    changed=lambda changed: changed.of("seats"),
-    search=lambda seat: f"{seat.user_id} {seat.model} {seat.state} {seat.access_tier}",
-    facts=_seat_facts,
-    target=lambda state, seat: Target(label=seat.user_id),
-    empty=("No seats: nobody has asked for this model, or everybody has left.",),
 )

@@ -104,6 +104,8 @@ def _target(state: ConsoleState, line: SessionLine) -> Target:
         run_ended=target.run_ended,
         project=shown.project,
         dirty=shown.dirty is not None,
+        user_id=target.user_id,
+        explains=target.explains,
     )
 
 

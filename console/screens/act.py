@@ -5,30 +5,41 @@ What the screen shows does not change here: that is left to the event that comes
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, assert_never
 
 import msgspec
 from textual.app import App
 
 from console import units
 from console.acting import REASON
-from console.actions import BY_ID, Action, Impossible, Target
+from console.actions import Action, Impossible, Target
 from console.desk import Desk
 from core.protocol import (
     AbortRun,
+    AdmitNow,
     AnyCommand,
+    BanUser,
+    ClearDirty,
     CloseSession,
     Done,
+    EndSeat,
     EvictSession,
     MarkDirty,
+    PauseAdmission,
     Preview,
     Refused,
+    ReleasePin,
+    ResetStrikes,
+    ResumeAdmission,
+    UnbanUser,
     action_of,
     target_of,
 )
 
 _BUSY = "busy"
+
+Tier = Literal["at once", "asks", "counts"]
+"""How much stands before an act: nothing, a question, or a question with the number of targets to type."""
 
 
 async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -> None:
@@ -36,7 +47,7 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
     if action.id == "undo":
         undo = desk.acting.undo
         if undo is None:
-            desk.say("nothing to undo: only the mark of one session can be taken back", "warn")
+            desk.say("nothing to undo: only the last mark or pause of one thing can be taken back", "warn")
         else:
             await _send(desk, undo)
         return
@@ -44,7 +55,7 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
         desk.say(target, "warn")
         return
     if action.danger == "menu":
-        chosen = await _choose(app, desk, target)
+        chosen = await _choose(app, desk, action, target)
         if chosen is None:
             desk.say("nothing was done")
             return
@@ -54,7 +65,7 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
     if isinstance(made, Impossible):
         desk.say(made.why, "warn")
         return
-    if _at_once(action, made):
+    if tier(made) == "at once":
         await _send(desk, made)
         return
     decided = await _ask(app, desk, action, target, made)
@@ -62,29 +73,32 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
         await _send(desk, decided)
 
 
-def _at_once(action: Action, command: AnyCommand) -> bool:
-    """The first tier: one target, and nothing that could not be had again."""
-    return action.danger != "loses work" and not _hits_many(command)
+def tier(command: AnyCommand) -> Tier:
+    """At once goes what hits one target and can be had again; who loses work or a place is asked for first."""
+    match command:
+        case AbortRun() | CloseSession() | EndSeat() | BanUser():
+            return "asks"
+        case MarkDirty(session_key=None):
+            return "counts"
+        case PauseAdmission(model=None):
+            return "asks"
+        case MarkDirty() | ClearDirty() | EvictSession() | PauseAdmission() | ResumeAdmission():
+            return "at once"
+        case AdmitNow() | UnbanUser() | ReleasePin() | ResetStrikes():
+            return "at once"
+        case _:
+            assert_never(command)
 
 
-def _hits_many(command: AnyCommand) -> bool:
-    return isinstance(command, MarkDirty) and command.session_key is None
+async def _choose(app: App[Any], desk: Desk, action: Action, target: Target) -> tuple[Action, Target] | None:
+    from console.screens.choosing import chosen, dirty_menu, pause_menu
 
-
-async def _choose(app: App[Any], desk: Desk, target: Target) -> tuple[Action, Target] | None:
-    from console.screens.dirty import DirtyMenu
-
-    match await app.push_screen_wait(DirtyMenu(target)):
-        case "session":
-            return BY_ID["dirty"], replace(target, what="session")
-        case "project":
-            return BY_ID["dirty"], replace(target, what="project")
-        case "all":
-            return BY_ID["dirty"], replace(target, what="all")
-        case "clear":
-            return BY_ID["undo"], target
-        case None:
-            return None
+    if action.id == "pause":
+        paused = any(queue.paused for queue in desk.state.rows.queues.values())
+        menu = pause_menu(target, any_paused=paused)
+    else:
+        menu = dirty_menu(target)
+    return chosen(action, target, await app.push_screen_wait(menu))
 
 
 async def _ask(
@@ -97,7 +111,7 @@ async def _ask(
     if isinstance(preview, Refused):
         desk.say(f"{_name(command)} refused: {preview.message}", "warn")
         return None
-    many = _hits_many(command)
+    many = tier(command) == "counts"
     if many and preview.targets == 0:
         desk.say("nothing to do: there is no live session to mark", "warn")
         return None
@@ -127,7 +141,7 @@ async def _send(desk: Desk, command: AnyCommand) -> None:
     match outcome:
         case Done():
             told = f"{_aim(command)}: {outcome.message}"
-            if isinstance(command, MarkDirty) and command.session_key is not None:
+            if desk.acting.undo is not None and tier(command) == "at once":
                 # what can be done now comes first: the line may end after 80 cells, and a key be long
                 told = f"(Z takes it back): {_aim(command)}"
             desk.say(f"✓ {_name(command)} {told}", "good")
@@ -139,14 +153,25 @@ async def _send(desk: Desk, command: AnyCommand) -> None:
 
 
 def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
-    lines = [] if _hits_many(command) or target.label == _aim(command) else [f"session {target.label}"]
     turns = "1 running turn" if preview.turns == 1 else f"{preview.turns:,} running turns"
     sessions = "1 session" if preview.targets == 1 else f"{preview.targets:,} sessions"
+    lines: list[str] = []
     match command:
         case MarkDirty():
             lines.append(f"{sessions} will be rebuilt at the next use; turns that run go on to their end")
         case AbortRun() | CloseSession():
+            if target.label != _aim(command):
+                lines.append(f"session {target.label}")
             lines.append(f"{turns} will be cut off" if preview.turns else "no turn is running on it")
+        case EndSeat():
+            place = "their place in the queue" if target.seat == "queued" else "their seat"
+            lines.append(f"they lose {place} for {target.model}, and may ask again, from the back")
+        case BanUser():
+            lines.append(
+                "they are let in no more, and the next tick takes their seat; a running turn ends by itself"
+            )
+        case PauseAdmission():
+            lines.append("nobody is let in to any model until it is resumed; who has a seat keeps it")
         case _:
             lines.append(preview.message)
     if preview.turns:
@@ -158,6 +183,8 @@ def _name(command: AnyCommand) -> str:
     match command:
         case MarkDirty():
             return "mark dirty"
+        case EndSeat():
+            return "end seat of"
         case _:
             return action_of(command).replace("-", " ")
 
@@ -172,6 +199,12 @@ def _verb(action: Action, command: AnyCommand) -> str:
             return "Mark all dirty"
         case MarkDirty():
             return "Mark project dirty"
+        case EndSeat():
+            return "End seat"
+        case BanUser():
+            return "Ban user"
+        case PauseAdmission():
+            return "Pause all"
         case _:
             return action.label.capitalize()
 
@@ -184,5 +217,7 @@ def _aim(command: AnyCommand) -> str:
             return "all sessions"
         case MarkDirty(project=str(project)):
             return f"all of project {project}"
+        case PauseAdmission(model=None) | ResumeAdmission(model=None):
+            return "all models"
         case _:
             return target_of(command)

@@ -34,6 +34,7 @@ class DeskScreen(Screen[None]):
             "theme": desk.next_theme,
             "help": self._help,
             "arm": self._arm,
+            "why": self._why,
             "copy": self._copy,
             "quit-now": lambda: desk.leave(True),
             **self.handlers(),
@@ -52,8 +53,12 @@ class DeskScreen(Screen[None]):
         """Draw everything anew in another theme."""
 
     @abstractmethod
+    def pointed(self) -> Target | str:
+        """What the cursor is on, or why it is on nothing."""
+
     def aim(self) -> Target | str:
-        """What a command would hit now, or why there is nothing to hit."""
+        """What a command would hit now, or why nothing is hit."""
+        return self.pointed()
 
     def example(self) -> str:
         """What can be copied where there is no row: lines that bring one, or nothing."""
@@ -137,11 +142,22 @@ class DeskScreen(Screen[None]):
 
         _ = self.app.push_screen(HelpScreen(self.desk, self.scope))
 
+    def _why(self) -> None:
+        from console.screens.why import WhyScreen
+
+        target = self.pointed()
+        if isinstance(target, str):
+            self.desk.say(target, "warn")
+        elif target.explains is None:
+            self.desk.say("nothing to explain here: choose somebody's seat, or a session", "warn")
+        else:
+            _ = self.app.push_screen(WhyScreen(self.desk, *target.explains))
+
     def _arm(self) -> None:
         self.desk.say(self.desk.acting.toggle(), "accent")
 
     def _copy(self) -> None:
-        target = self.aim()
+        target = self.pointed()
         if isinstance(target, str):
             if example := self.example():
                 self.app.copy_to_clipboard(example)

@@ -132,7 +132,7 @@ class MainScreen(DeskScreen):
         target = self.model.pane.target(self.desk.state, row)
         behind = BEHIND.get(self.model.pane.id)
         if behind is not None:
-            model = PaneModel(behind, only=lambda seat: bool(seat.model == target.label))
+            model = PaneModel(behind, only=lambda line: bool(line.seat.model == target.label))
             self.desk.watching.append(model)
             self._stack.append(model)
             self._shown()
@@ -232,11 +232,14 @@ class MainScreen(DeskScreen):
 
     # ---------------------------------------------------------------------------------------- acting
 
+    def pointed(self) -> Target | str:
+        return self.model.target(self.desk.state) or self._no_row()
+
     def aim(self) -> Target | str:
-        model = self.model
-        target = model.target(self.desk.state)
-        if target is None:
-            return self._no_row()
+        """What is hit must be what the operator looks at: the drawn row, in sight, where they know the cursor to be."""
+        model, target = self.model, self.pointed()
+        if isinstance(target, str):
+            return target
         if not model.confirm():
             return (
                 f"the row before has gone from here, and the cursor is on {target.label}: press again to act"
@@ -312,7 +315,7 @@ class MainScreen(DeskScreen):
                     f"The core cannot be reached: {feed.trouble}",
                     "Trying again, for ever; ctrl+q leaves.",
                 )
-            return ("Starting the core …",)
+            return ("Loading the view …" if feed.link == "loading" else "Starting the core …",)
         if self.model.filter and self.model.known:
             return (f"No row matches the filter {self.model.filter!r}; esc drops it.",)
         text = "\n".join(self.model.pane.empty)
@@ -334,7 +337,8 @@ class MainScreen(DeskScreen):
         people = f" · {totals.waiting:,} waiting · {totals.seated:,} seated · {units.cents(totals.micros)}"
         parts.append(Part(people, text))
         if self.app.size.width >= _WIDE:
-            parts.append(Part(f", {units.cents(trends.spent.per_hour(None, now))}/h", text))
+            rate = trends.spent.per_hour(None, now)
+            parts.append(Part(f", {units.cents(rate)}/h" if rate else "", text))
         return [*parts, Part(" ", text)]
 
     def _tabs(self) -> list[Part]:

@@ -60,6 +60,9 @@ class SessionScreen(DeskScreen):
         self._detail: SessionDetail | None = None
         self._seq = 0
         self._following: str | None = None
+        current = self._current()
+        self._passed = current if run_id not in (None, current) else None
+        """The session's run when an earlier one was opened on purpose: it does not take its place."""
 
     def compose(self) -> ComposeResult:
         yield Lines(2, id="header")
@@ -92,7 +95,11 @@ class SessionScreen(DeskScreen):
             "quit": self._close,
         }
 
-    def aim(self) -> Target | str:
+    def _current(self) -> str | None:
+        session = self.desk.state.rows.sessions.get(self.session_key)
+        return session.run_id if session is not None else None
+
+    def pointed(self) -> Target | str:
         return session_target(self.desk.state, self.session_key)
 
     def _close(self) -> None:
@@ -141,10 +148,10 @@ class SessionScreen(DeskScreen):
         self.desk.wake()
 
     def _follow_run(self) -> None:
-        """Follow the session's run, and its next one when that begins."""
-        session = self.desk.state.rows.sessions.get(self.session_key)
-        if session is not None and session.run_id is not None:
-            self.run_id = session.run_id
+        """Follow the run that was opened, else the session's; and its next one when that begins."""
+        current = self._current()
+        if current is not None and current != self._passed:
+            self.run_id, self._passed = current, None
         if self.run_id is None:
             self.query_one("#events", Log).put(
                 [Paragraph("", "no run: it shows here when a turn begins", "dim")]
@@ -192,7 +199,7 @@ class SessionScreen(DeskScreen):
     def draw(self) -> None:
         desk, look = self.desk, self.desk.looks.current
         session = desk.state.rows.sessions.get(self.session_key)
-        if session is not None and session.run_id not in (None, self._following):
+        if self._current() not in (None, self._passed, self._following):
             self._follow_run()
         facts = self._facts()
         panel = self.query_one(FactsPanel)

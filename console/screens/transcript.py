@@ -11,10 +11,11 @@ from console.panes.pane import Fact, Tone
 from console.panes.sessions import SESSIONS, SessionLine
 from console.text import fit, lines, neutral
 from console.widgets.log import Paragraph
-from core.protocol import AuditPage, HistoryPage, RunBatch, SessionDetail
+from core.protocol import AuditPage, HistoryPage, Message, RunBatch, SessionDetail
 
 _TEXT_LIMIT = 20_000
 _FRAME_LIMIT = 2_000
+_CALL_LIMIT = 500
 _ROLES: dict[str, Tone] = {"user": "accent", "assistant": "", "system": "dim", "tool": "dim"}
 _LABEL_CELLS = 20
 _OWN_FIELDS = frozenset({"runId", "sessionKey", "seq", "kind", "timestamp", "id"})
@@ -30,8 +31,15 @@ def messages(page: HistoryPage) -> list[Paragraph]:
     for message in page.messages:
         head = f"{units.clock_time(message.timestamp)} {message.role:<9.9}"
         tone = _ROLES.get(message.role, "")
-        for n, line in enumerate(lines(_plain(message.content), _TEXT_LIMIT)):
-            shown.append(Paragraph(head if n == 0 else " " * len(head), line, tone))
+        calls = _calls(message)
+        text = _plain(message.content)
+        # one that only calls tools says nothing, and has no line for that
+        told: list[tuple[str, Tone]] = (
+            [(line, tone) for line in lines(text, _TEXT_LIMIT)] if text or not calls else []
+        )
+        told += [(call, "accent") for call in calls]
+        for n, (line, its_tone) in enumerate(told):
+            shown.append(Paragraph(head if n == 0 else " " * len(head), line, its_tone))
         if message.partial:
             shown.append(Paragraph(" " * len(head), "✗ broken off here", "warn"))
     return shown or [Paragraph("", "no messages yet", "dim")]
@@ -124,6 +132,19 @@ def _decode(raw: msgspec.Raw) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def _calls(message: Message) -> list[str]:
+    """The tools that a message calls, one a line."""
+    called = (message.extra or {}).get("tool_calls")
+    told: list[str] = []
+    for call in called if isinstance(called, list) else ():
+        match call:
+            case {"function": {"name": str(name), "arguments": str(arguments)}}:
+                told.append(f"→ {name} {arguments}"[:_CALL_LIMIT])
+            case _:
+                told.append(f"→ {_json(call)}"[:_CALL_LIMIT])
+    return told
 
 
 def _plain(content: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, select, true
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, true
 
 from core.clock import timestamp
 from core.protocol import AuditEntry, AuditPage
@@ -92,7 +92,7 @@ def _newest(
         if before is not None:
             query = query.where(audit.c.id < bounded(before))
         if of_session:
-            query = query.where(audit.c.at_seq.is_not(None))
+            query = query.where(or_(audit.c.at_seq.is_not(None), audit.c.second_seq.is_not(None)))
         found.extend(connection.execute(query))
     found.sort(key=lambda row: row.id, reverse=True)
     return found[:limit]

@@ -99,15 +99,25 @@ def reading(connection: Connection, *, at: int, actor: str, what: str, session_k
 
 
 def record_command(
-    connection: Connection, command: AnyCommand, outcome: Outcome, *, actor: str, at: int
+    connection: Connection,
+    command: AnyCommand,
+    outcome: Outcome,
+    *,
+    actor: str,
+    at: int,
+    session_key: str | None = None,
 ) -> int:
-    """Record an operator's act with its outcome, so that `outcome_of` finds it; the id must be a new one."""
+    """Record an operator's act with its outcome, so that `outcome_of` finds it; the id must be a new one.
+
+    `session_key` is the session of a run that is the target: the act is found there, too.
+    """
     told, detail = _told(outcome)
     entry = NewEntry(
         at=at,
         actor=actor,
         action=action_of(command),
         target=target_of(command),
+        second_target=session_key,
         outcome=told,
         reason=command.reason,
         detail=detail,

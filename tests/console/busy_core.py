@@ -7,14 +7,18 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from core.clock import ManualClock
+from core.clock import ManualClock, timestamp
 from core.protocol import (
+    MOST_AHEAD,
     AbortRun,
     AnyCommand,
+    Because,
     ClearDirty,
     CloseSession,
     Done,
     EvictSession,
+    Explained,
+    Explanation,
     MarkDirty,
     Outcome,
     Preview,
@@ -26,6 +30,7 @@ from core.protocol import (
     ViewRows,
     action_of,
 )
+from core.store.why_model import why_model
 from tests.console.fake_core import FakeCore
 
 
@@ -68,6 +73,40 @@ class BusyCore(FakeCore):
             return batch
         first = self.frames[run_id][0]["seq"]
         return msgspec.structs.replace(batch, truncated=True, first_seq=first)
+
+    async def explain(self, kind: Explained, key: str) -> Explanation:
+        if kind == "session":
+            return why_model(self.rows.pins[key])
+        seat, waiting = (
+            self.rows.seats[key],
+            [each for each in self.rows.seats.values() if each.state == "queued"],
+        )
+        ahead = [each.user_id for each in waiting if each.ticket < seat.ticket and each.model == seat.model]
+        position = f"place {len(ahead) + 1} of {len(waiting)}"
+        behind = Because(
+            rule="behind",
+            text=f"{len(ahead)} come first",
+            facts={"position": str(len(ahead) + 1), "depth": str(len(waiting))},
+            helps="admit now, which crosses the queue",
+        )
+        full = Because(
+            rule="at_capacity",
+            text="all 72 seats are occupied, those in grace among them",
+            facts={
+                "occupied": "72",
+                "maxActive": "72",
+                "nextFreeAtTheLatest": timestamp(self.clock.now() + 99_000),
+            },
+            helps="somebody leaving; nothing crosses this, not even admit now",
+        )
+        return Explanation(
+            kind="seat",
+            key=key,
+            summary=f"{key} waits for {seat.model}, {position}: {full.text}",
+            because=[full, behind],
+            ahead=ahead[:MOST_AHEAD],
+            ahead_count=len(ahead),
+        )
 
     async def preview(self, command: AnyCommand) -> Preview:
         preview = await super().preview(command)

@@ -14,14 +14,17 @@ from core.journal import Journal
 from core.protocol import (
     AbortRun,
     Acted,
+    AdmitNow,
     AnyCommand,
     AnyEvent,
     AnyRow,
     AuditEntry,
     AuditPage,
+    BanUser,
     ClearDirty,
     CloseSession,
     Done,
+    EndSeat,
     EventBatch,
     EvictSession,
     Explained,
@@ -30,14 +33,20 @@ from core.protocol import (
     MarkDirty,
     Message,
     Outcome,
+    PauseAdmission,
     Preview,
+    QueueChanged,
     Refused,
+    ResumeAdmission,
     RunBatch,
     RunChanged,
     SearchHit,
+    SeatChanged,
+    SeatGone,
     SessionChanged,
     SessionDetail,
     SessionGone,
+    UnbanUser,
     ViewHead,
     ViewPart,
     ViewRows,
@@ -81,6 +90,12 @@ class FakeCore:
                     self.rows.put(event.session)
                 case SessionGone():
                     self.rows.sessions.pop(event.session_key, None)
+                case SeatChanged():
+                    self.rows.put(event.seat)
+                case SeatGone():
+                    self.rows.seats.pop(event.user_id, None)
+                case QueueChanged():
+                    self.rows.put(event.queue)
                 case _:
                     pass
             self.journal.append(event)
@@ -258,8 +273,40 @@ class FakeCore:
                 clean = msgspec.structs.replace(self.rows.sessions[key], dirty=None)
                 self.happen(SessionChanged(what="cleared_dirty", session=clean))
                 return Done(command_id=command.command_id, count=1, message="cleared")
+            case (
+                AdmitNow(user_id=user_id)
+                | EndSeat(user_id=user_id)
+                | BanUser(user_id=user_id)
+                | UnbanUser(user_id=user_id)
+            ):
+                return self._seat(command, user_id)
+            case PauseAdmission(model=model) | ResumeAdmission(model=model):
+                for queue in list(self.rows.queues.values()):
+                    if model in (None, queue.model):
+                        held = isinstance(command, PauseAdmission)
+                        reason: Any = "paused" if held else None
+                        changed = msgspec.structs.replace(queue, paused=held, paused_reason=reason)
+                        self.happen(QueueChanged(queue=changed))
+                return Done(command_id=command.command_id, count=1, message="done")
             case _:
                 return self._refuse(command, "invalid_argument", "not played")
+
+    def _seat(self, command: AnyCommand, user_id: str) -> Outcome:
+        seat = self.rows.seats.get(user_id)
+        at = timestamp(self.clock.now())
+        match command:
+            case AdmitNow() if seat is not None:
+                let_in = msgspec.structs.replace(seat, state="active", admitted_at=at, expires_at=at)
+                self.happen(SeatChanged(what="admitted_now", seat=let_in))
+            case EndSeat() if seat is not None:
+                self.happen(SeatGone(what="ended", user_id=user_id, model=seat.model))
+            case BanUser() if seat is not None:
+                self.happen(SeatChanged(what="banned", seat=msgspec.structs.replace(seat, banned=True)))
+            case UnbanUser() if seat is not None:
+                self.happen(SeatChanged(what="unbanned", seat=msgspec.structs.replace(seat, banned=False)))
+            case _ if seat is None and not isinstance(command, BanUser):
+                return self._refuse(command, "not_found", "no seat")
+        return Done(command_id=command.command_id, count=1, message="done")
 
     def _end(self, command: EvictSession | CloseSession) -> Outcome:
         session = self.rows.sessions.get(command.session_key)

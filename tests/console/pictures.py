@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from console.actions import ACTIONS
+from console.actions import ACTIONS, BY_ID, Target
 from console.app import ConsoleApp
-from console.screens.dirty import _KEYS, DirtyMenu
+from console.screens.choosing import dirty_menu, pause_menu
 from console.screens.main import MainScreen
+from console.screens.menu import Menu
 from console.screens.session import SessionScreen
 from console.state import CostKey
 from core.clock import timestamp
@@ -47,6 +48,17 @@ class Picture:
     connects: bool = True
 
 
+_EVERYTHING = Target(label="x", session_key="x", generation=1, project="p", dirty=True, model="m")
+MENUS = {
+    BY_ID[action].key: {choice.key: choice.id for choice in menu.choices}
+    for action, menu in (
+        ("dirty", dirty_menu(_EVERYTHING)),
+        ("pause", pause_menu(_EVERYTHING, any_paused=True)),
+    )
+}
+"""Key of a menu → the letter of each of its choices → the choice."""
+
+
 def dialogs() -> set[str]:
     """The ids of the actions that ask before they act."""
     return {action.id for action in ACTIONS if action.danger in ("loses work", "menu")}
@@ -63,8 +75,9 @@ def seen(app: ConsoleApp, picture: Picture) -> set[str]:
     pressed = [action for action in ACTIONS if action.key in picture.keys]
     if screen.is_modal:
         found |= {f"dialog {action.id}" for action in pressed}
-    if "D" in picture.keys and not isinstance(screen, DirtyMenu):
-        found.add(f"choice {_KEYS[picture.keys[picture.keys.index('D') + 1]]}")
+    for key, choices in MENUS.items():
+        if key in picture.keys and not isinstance(screen, Menu):
+            found.add(f"choice {choices[picture.keys[picture.keys.index(key) + 1]]}")
     return found
 
 
@@ -214,14 +227,14 @@ _HELP = {
     "help-read-only": Picture("this console is read-only", keys=("question_mark",), read_only=True),
 }
 
+_TO_WAITING = ("slash", *"queued", "enter", "down", "down")
+
 _DIALOGS = {
     "abort": Picture(f"Abort run {RUN}?", on=RUN, keys=("X",), covers=("dialog abort", "screen AskScreen")),
     "close": Picture(f"Close {KEY}?", pane="3", on=KEY, keys=("C",), covers=("dialog close",)),
     "close-guest": Picture("Close api:guest-", keys=("slash", *"owned", "enter", "C")),
     "close-long": Picture("very-long-name-very", keys=("slash", *"very-long", "enter", "C")),
-    "dirty-menu": Picture(
-        "c  clear", pane="3", on=KEY, keys=("D",), covers=("dialog dirty", "screen DirtyMenu")
-    ),
+    "dirty-menu": Picture("c  clear", pane="3", on=KEY, keys=("D",), covers=("dialog dirty", "screen Menu")),
     "dirty-menu-on-nothing": Picture("a  all sessions", pane="1", keys=("D",)),
     "dirty-one": Picture("✓ mark dirty", pane="3", on=LATE, keys=("D", "o"), covers=("choice session",)),
     "dirty-project": Picture(
@@ -233,6 +246,19 @@ _DIALOGS = {
     "undone": Picture("✓ clear dirty", pane="3", on=LATE, keys=("D", "o"), then=_it_is_taken_back),
     "evict-refused": Picture("✗ evict refused", pane="3", on=KEY, keys=("E",)),
     "abort-impossible": Picture("no run here to abort", pane="3", on=LATE, keys=("X",)),
+    "why-waiting": Picture(
+        "ahead", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "i"), covers=("screen WhyScreen",)
+    ),
+    "why-session": Picture("another name", pane="3", on=KEY, keys=("i",)),
+    "pause-menu": Picture("r  resume all", pane="1", on=SEATED, keys=("P",), covers=("dialog pause",)),
+    "pause-one": Picture("✓ pause", pane="1", on=SEATED, keys=("P", "o"), covers=("choice one",)),
+    "pause-all": Picture(
+        "Pause all models?", pane="1", on=SEATED, keys=("P", "a"), covers=("choice pause-all",)
+    ),
+    "resume-all": Picture("✓ resume all models", pane="1", keys=("P", "r"), covers=("choice resume-all",)),
+    "ban": Picture("Ban ", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "B"), covers=("dialog ban",)),
+    "end-seat": Picture("End seat of", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "E")),
+    "admitted": Picture("✓ admit", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "N")),
     "quit": Picture("in flight?", keys=("q",), covers=("dialog quit",)),
 }
 

@@ -24,6 +24,7 @@ def a_queue(model: str = "gpt-mini", **changes: Any) -> QueueRow:
         health="healthy",
         paused_reason=None,
         oldest_queued_at=None,
+        tick_ms=15_000,
     )
     return msgspec.structs.replace(row, **changes)
 

@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Button, Input
 
 from console.screens.ask import AskScreen
-from console.screens.dirty import DirtyMenu
+from console.screens.menu import Menu
 from core.protocol import (
     AbortRun,
     AnyCommand,
@@ -169,7 +169,7 @@ async def test_nothing_is_shown_before_the_event_returns() -> None:
 async def test_one_session_is_marked_at_once_and_the_mark_taken_back() -> None:
     async with opened(a_house()) as console:
         await console.press("3", "D")
-        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        await console.until(lambda: isinstance(console.app.screen, Menu))
         await console.press("o")
         await console.sees("Z takes it back")
         await console.sees("◆")
@@ -194,7 +194,7 @@ async def test_one_session_is_marked_at_once_and_the_mark_taken_back() -> None:
 async def test_many_need_their_number_typed(choice: str, number: str, marked: int) -> None:
     async with opened(a_house()) as console:
         await console.press("3", "D")
-        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        await console.until(lambda: isinstance(console.app.screen, Menu))
         await console.press(choice)
         await asked(console)
         await console.sees(f"{marked} sessions will be rebuilt")
@@ -214,7 +214,7 @@ async def test_the_menu_offers_only_what_can_be_done() -> None:
     core.happen(SessionChanged(what="marked_dirty", session=a_session("api:cid/3", dirty="deploy")))
     async with opened(core) as console:
         await console.press("3", "slash", *"cid", "enter", "D")
-        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        await console.until(lambda: isinstance(console.app.screen, Menu))
         assert [button.id for button in console.app.screen.query(Button)] == [
             "session",
             "all",
@@ -222,7 +222,7 @@ async def test_the_menu_offers_only_what_can_be_done() -> None:
             "cancel",
         ]
         await console.press("p")
-        assert isinstance(console.app.screen, DirtyMenu)
+        assert isinstance(console.app.screen, Menu)
         await console.press("c")
         await console.until(lambda: console.core.rows.sessions["api:cid/3"].dirty is None)
 
@@ -231,7 +231,7 @@ async def test_the_menu_offers_only_what_can_be_done() -> None:
 async def test_the_menus_buttons_do_what_their_labels_say(label: str) -> None:
     async with opened(a_house()) as console:
         await console.press("3", "D")
-        await console.until(lambda: isinstance(console.app.screen, DirtyMenu))
+        await console.until(lambda: isinstance(console.app.screen, Menu))
         menu = console.app.screen
         next(button for button in menu.query(Button) if str(button.label).startswith(label)).press()
         if label in ("p  project", "a  all"):

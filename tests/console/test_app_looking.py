@@ -298,3 +298,22 @@ def test_wrong_settings_are_refused_before_the_screen_is_taken() -> None:
         ConsoleApp(FakeCore(), theme="pink")
     with pytest.raises(SettingsError, match=r"keys\.abrot"):
         ConsoleApp(FakeCore(), keys={"abrot": "X"})
+
+
+async def test_a_run_that_has_ended_is_shown_though_the_session_has_another() -> None:
+    core = FakeCore(
+        a_session("api:ann/1", run_id="new"),
+        a_run("new", session_key="api:ann/1"),
+        a_run("old", session_key="api:ann/1", state="completed", ended_at=AT, exit_code=0),
+    )
+    core.frames["old"] = [{"seq": 1, "kind": "text", "content": "said long ago"}]
+    core.frames["new"] = [{"seq": 1, "kind": "text", "content": "said just now"}]
+    async with opened(core) as console:
+        await console.press("down", "enter")
+        await console.sees("said long ago")
+        await console.sees("run old seq 1")
+        newer = a_run("newer", session_key="api:ann/1")
+        core.frames["newer"] = [{"seq": 1, "kind": "text", "content": "said since then"}]
+        core.happen(RunChanged(what="started", run=newer))
+        core.happen(SessionChanged(what="turn_began", session=a_session("api:ann/1", run_id="newer")))
+        await console.sees("said since then")

@@ -10,8 +10,8 @@ from textual.screen import Screen
 
 from console.look import load_looks
 from console.screens.ask import AskScreen
-from console.screens.dirty import DirtyMenu
 from console.screens.help import HelpScreen
+from console.screens.menu import Menu
 from tests.console.fake_core import FakeCore
 from tests.console.opened import Opened, opened
 from tests.console.rows import a_run, a_session
@@ -66,7 +66,7 @@ async def test_without_colours_the_cursor_of_a_field_is_seen(monkeypatch: pytest
         assert ("n", True) in [(text, bool(style.reverse)) for text, style in styles(console)]
 
 
-@pytest.mark.parametrize(("key", "kind"), [("X", AskScreen), ("D", DirtyMenu), ("question_mark", HelpScreen)])
+@pytest.mark.parametrize(("key", "kind"), [("X", AskScreen), ("D", Menu), ("question_mark", HelpScreen)])
 async def test_the_themes_are_walked_in_front_of_a_dialog(key: str, kind: type[Screen[Any]]) -> None:
     async with opened(a_house()) as console:
         await console.press("down", key)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 
+import pytest
+
 from console.acting import Acting
 from console.actions import BY_ID
 from console.feed import Feed
@@ -152,6 +154,14 @@ async def test_a_core_that_refuses_to_start_is_fatal() -> None:
     fed = Fed(FakeCore(), refuse)
     await fed.feed.run()
     assert [error.code for error in fed.fatal] == ["folder_in_use"]
+
+
+async def test_a_core_that_cannot_be_built_is_no_lost_link() -> None:
+    async def build() -> Core:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        await Fed(FakeCore(), build).feed.run()
 
 
 async def test_a_token_that_is_no_longer_known_is_read_again() -> None:

@@ -30,7 +30,7 @@ async def test_every_pane_names_the_key_and_the_key_leaves() -> None:
             assert "p sandbox" in console.screen()
             assert "X abort" not in console.screen(), "there is nothing to act on"
             assert "q back/quit" in console.screen()
-        await console.press("question_mark")
+        await console.press("question_mark", "pagedown")
         await console.sees("Begin")
         await console.sees("p  sandbox     play: close this house")
         await console.press("escape")

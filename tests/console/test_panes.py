@@ -14,8 +14,8 @@ from console.panes.layout import arrange
 from console.panes.model import PaneModel
 from console.panes.order import Order
 from console.panes.pane import session_target
-from console.panes.queues import SEATS
 from console.panes.runs import RUNS
+from console.panes.seats import SEATS
 from console.panes.sessions import SESSIONS
 from console.state import ConsoleState, reduce
 from core.protocol import (
@@ -305,7 +305,7 @@ def test_a_pane_that_nobody_looks_at_collects_no_keys_for_ever() -> None:
 
 def test_the_seats_behind_a_queue_are_only_its_own() -> None:
     state = seen(a_seat("ann"), a_seat("bob", model="other"))
-    model = PaneModel(BEHIND["queues"], only=lambda seat: bool(seat.model == "gpt-mini"))
+    model = PaneModel(BEHIND["queues"], only=lambda line: bool(line.seat.model == "gpt-mini"))
     model.catch_up(state)
     assert shown(model) == ["ann"]
     model.filter_by("bob")

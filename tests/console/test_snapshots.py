@@ -22,11 +22,11 @@ from textual.widgets import Input
 import console.screens
 from console.app import ConsoleApp
 from console.panes.catalog import BEHIND, PANES
-from console.screens import dirty, session
+from console.screens import session
 from core.protocol import Core
 from tests.console.busy_core import BusyCore
 from tests.console.opened import Opened
-from tests.console.pictures import PICTURES, Picture, dialogs, seen
+from tests.console.pictures import MENUS, PICTURES, Picture, dialogs, seen
 
 _SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 _FOLDER = Path(__file__).parent / "__snapshots__" / "test_snapshots"
@@ -136,7 +136,7 @@ def test_there_is_a_picture_of_everything() -> None:
     wanted = {f"pane {pane.id}" for pane in (*PANES, *BEHIND.values())}
     wanted |= {f"screen {screen.__name__}" for screen in _screens()}
     wanted |= {f"dialog {action}" for action in dialogs()}
-    wanted |= {f"choice {choice}" for choice in get_args(dirty.Choice)}
+    wanted |= {f"choice {choice}" for choices in MENUS.values() for choice in choices.values()}
     wanted |= {f"tab {tab}" for tab in get_args(session.Tab)}
     assert wanted - covered == set(), "add pictures of these to tests/console/pictures.py"
     assert covered - wanted == {"dialog quit"}, "these are gone; take them out of tests/console/pictures.py"

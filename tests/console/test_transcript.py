@@ -108,3 +108,11 @@ def test_a_message_that_broke_off_says_so_however_long_it_is() -> None:
     shown = messages(HistoryPage(session_key="s", messages=[said], before=None))
     assert shown[-1].text == "✗ broken off here"
     assert shown[-1].tone == "warn"
+
+
+def test_a_message_that_only_calls_tools_names_them() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "search", "arguments": '{"q": "bill"}'}}
+    message = Message(seq=1, role="assistant", content=None, timestamp=AT, extra={"tool_calls": [call, 7]})
+    shown = messages(HistoryPage(session_key="s", messages=[message], before=None))
+    assert [paragraph.text for paragraph in shown] == ['→ search {"q": "bill"}', "→ 7"]
+    assert shown[0].head.split() == ["12:00:00", "assistant"]

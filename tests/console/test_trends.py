@@ -18,7 +18,7 @@ START = moment(AT) // STEP_MS * STEP_MS
 @pytest.mark.parametrize(
     ("figures", "top", "text"),
     [
-        ([None, 0, 1, 4, 8], 8, "  ▁▄█"),
+        ([None, 0, 1, 4, 8], 8, "· ▁▄█"),
         ([1, 2, 3], 7, "▂▃▄"),
         ([9, 100], 8, "██"),
         ([], 1, ""),

@@ -234,6 +234,8 @@ async def test_abort_stops_the_run_and_tells(face: Face, upstream: Upstream) -> 
     assert [(entry.actor, entry.action, entry.reason) for entry in page.entries] == [
         ("local", "abort", "enough")
     ]
+    of_session = (await face.core.audit(target=run.session_key)).entries
+    assert page.entries[0] in of_session, "an act on a run is one on its session"
     ended = [row for row in await runs_in(face) if row.run_id == run.run_id]
     assert ended[0].state == "aborted"
 

@@ -1,0 +1,56 @@
+"""What the menus offer for a target: which sessions to mark dirty, which queues to hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from console.actions import BY_ID, Action, Target
+from console.screens.menu import Choice, Menu
+
+Chosen = tuple[Action, Target]
+
+
+def dirty_menu(target: Target) -> Menu:
+    """One session, its project, all, or take a mark back; what cannot be done here is not offered."""
+    live = target.session_key is not None and target.generation is not None
+    choices: list[Choice] = []
+    if live:
+        choices.append(Choice("session", "o", "one: this session, at once", safe=True))
+    if target.project is not None:
+        choices.append(Choice("project", "p", "project: every session of it, asks first"))
+    choices.append(Choice("all", "a", "all sessions, asks first"))
+    if live and target.dirty:
+        choices.append(Choice("clear", "c", "clear: take the mark back"))
+    facts = [f"session  {target.session_key or '–'}", f"project  {target.project or '–'}"]
+    return Menu("Rebuild at the next use:", facts, choices)
+
+
+def pause_menu(target: Target, *, any_paused: bool) -> Menu:
+    """Hold or let go one queue, or all of them."""
+    choices: list[Choice] = []
+    if target.model is not None:
+        verb = "resume: let people in again" if target.paused else "pause: nobody is let in"
+        choices.append(Choice("one", "o", f"{verb}, here", safe=True))
+    choices.append(Choice("pause-all", "a", "pause all models"))
+    if any_paused:
+        choices.append(Choice("resume-all", "r", "resume all models: lifts every pause"))
+    return Menu("Admission:", [f"model  {target.model or '–'}"], choices)
+
+
+def chosen(action: Action, target: Target, choice: str | None) -> Chosen | None:
+    """The action and the target that a choice stands for; None when nothing was chosen."""
+    match action.id, choice:
+        case _, None:
+            return None
+        case "dirty", "clear":
+            return BY_ID["undo"], target
+        case "dirty", "session" | "project" | "all":
+            return action, replace(target, what=choice)
+        case "pause", "one":
+            return action, target
+        case "pause", "pause-all":
+            return action, replace(target, what="all", paused=False)
+        case "pause", "resume-all":
+            return action, replace(target, what="all", paused=True)
+        case _:
+            raise ValueError(f"the menu of {action.id} has no choice {choice!r}")
