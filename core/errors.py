@@ -260,6 +260,12 @@ class FolderInUse(StartRefused):
     code = "folder_in_use"
 
 
+class DatabaseUnusable(StartRefused):
+    """The database server cannot be reached, does not let us in, or holds something else than ours."""
+
+    code = "database_unusable"
+
+
 class DatabaseTooNew(StartRefused):
     """The database was written by a newer maitred than this one."""
 

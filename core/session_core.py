@@ -15,7 +15,7 @@ import msgspec
 from core.admission import WaitingRoom
 from core.agents import Directory
 from core.clock import Clock, SystemClock, timestamp
-from core.errors import SessionNotFound, ShuttingDown, StartRefused
+from core.errors import SessionNotFound, ShuttingDown, StorageFailed
 from core.ids import Ids
 from core.journal import Journal
 from core.operator import Operator
@@ -43,7 +43,7 @@ from core.protocol import (
 from core.readings import Readings
 from core.router import SessionRouter
 from core.runs import Lagged, RunRegistry, StoredRuns
-from core.settings import Settings
+from core.settings import SQLITE, Settings
 from core.store import audit, configuration, sessions
 from core.store import search as searching
 from core.store.costs import Costs
@@ -51,9 +51,9 @@ from core.store.database import Database
 from core.store.facts import house_id
 from core.store.history import page_in
 from core.store.lock import FolderLock
+from core.store.opening import backend_of
 from core.store.pins import Pins
 from core.store.prices import PriceList
-from core.store.sqlite import Sqlite
 from core.store.why_model import why_model
 from core.turn import ChatSession, ChatSessions, Ledger, Turns
 
@@ -143,15 +143,15 @@ class SessionCore:
         `lock` is one that the caller took already. With `background` False no ticker and no sweep run by
         themselves: tests drive them.
         """
-        if settings.storage.url != "sqlite":
-            raise StartRefused("storage.url: this version keeps its data in SQLite only; set it to sqlite")
         clock = clock or SystemClock()
         new_id = new_id or Ids().new
-        lock = lock or FolderLock(folder)
+        if lock is None and settings.storage.url == SQLITE:
+            lock = FolderLock(folder)
         try:
-            database = Database(Sqlite(folder / "maitred.db"))
+            database = Database(backend_of(settings.storage.url, folder))
         except BaseException:
-            lock.release()
+            if lock is not None:
+                lock.release()
             raise
         epoch = new_id()[:12]
         prices = PriceList(settings.admission.models)
@@ -320,9 +320,11 @@ class SessionCore:
         await self.turns.drain(seconds)
 
     def check_ready(self) -> None:
-        """Raises ShuttingDown when new turns are not taken."""
+        """Raises ShuttingDown when new turns are not taken, StorageFailed while the database cannot be reached."""
         if self._leaving:
             raise ShuttingDown("maitred is leaving; it takes no new turns")
+        if self.database.trouble is not None:
+            raise StorageFailed(f"{self.database.trouble}; maitred goes on trying")
 
     def _rows(self) -> Iterable[AnyRow]:
         yield from self.waiting_room.queue_rows()

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.upstream.fixture"]
+pytest_plugins = ["tests.storage.fixture", "tests.upstream.fixture"]
+
+_OURS = ("MAITRED_CONFORMANCE", "MAITRED_TEST_POSTGRES")
+"""Variables that are for the tests, not for what they test."""
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +34,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.mkdir(exist_ok=True)
         monkeypatch.setenv(name, str(path))
     for name in os.environ:
-        if name.startswith(("MAITRED_", "OPENAI_")) and name != "MAITRED_CONFORMANCE":
+        if name.startswith(("MAITRED_", "OPENAI_")) and name not in _OURS:
             monkeypatch.delenv(name)
     return tmp_path

@@ -3,6 +3,10 @@
 Each runs inside the caller's unit of work. How many active seats a model has stored stands in a counter of its own,
 moved with every seat that becomes active or goes; so the ceiling costs no counting of seats, and the counter's row
 is what admissions to one model queue up at where several writers share a database.
+
+There every row that a decision rests on is held until the unit is over, always in the same order: the user's seat,
+then the tickets, then the model's counter, then whoever is let in. So no process loses another's write, and none
+waits for another in a ring.
 """
 
 from __future__ import annotations
@@ -17,22 +21,22 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, se
 from core.admission.quota import FULL_UNIT, Admit
 from core.admission.seat import Access, Seat
 from core.protocol import AccessTier
+from core.store import driver
 from core.store.tables import admits, bans, counters, pauses, seats
 
 _TICKETS = "seat_tickets"
 _ACTIVE = "active_seats:"
 
 _BY_USER = seats.c.user_id == bindparam("who")
-_SEAT = select(seats).where(_BY_USER)
+_SEAT = select(seats).where(_BY_USER).with_for_update()
 _UPDATE_SEAT = update(seats).where(_BY_USER)
 _DELETE_SEAT = delete(seats).where(_BY_USER)
 _BAN = select(bans.c.user_id).where(bans.c.user_id == bindparam("who"))
-_BUMP = (
-    update(counters)
-    .where(counters.c.name == bindparam("which"))
-    .values(value=counters.c.value + bindparam("by"))
-    .returning(counters.c.value)
-)
+_BUMP = """
+INSERT INTO counters (name, value) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
+RETURNING value
+"""
 _COUNTER = select(counters.c.value).where(counters.c.name == bindparam("which")).with_for_update()
 _STALE = select(seats.c.model).where(seats.c.expires_at <= bindparam("over"))
 _WAITING = (
@@ -47,10 +51,30 @@ _WAITING = (
     .order_by(seats.c.ticket)
     .limit(bindparam("most"))
 )
+# whoever is held by somebody else is on their way out, or in, already
+_HEADS = _WAITING.with_for_update(of=seats, skip_locked=True)
+_OVER = seats.c.expires_at <= bindparam("over")
 _EXPIRED = (
-    select(seats.c.user_id, seats.c.model)
-    .where(seats.c.expires_at <= bindparam("over"))
+    select(seats.c.user_id)
+    .where(_OVER)
     .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("expired")
+)
+_REMOVE_EXPIRED = (
+    delete(seats)
+    .where(seats.c.user_id.in_(select(_EXPIRED.c.user_id)), _OVER)
+    .returning(seats.c.user_id, seats.c.model)
+)
+_QUEUED = (
+    select(seats.c.user_id)
+    .where(seats.c.model == bindparam("which"), seats.c.status == "queued")
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("queued")
+)
+_REMOVE_QUEUE = (
+    delete(seats).where(seats.c.user_id.in_(select(_QUEUED.c.user_id))).returning(seats.c.user_id)
 )
 _USED = select(func.coalesce(func.sum(admits.c.tenths), 0)).where(
     admits.c.user_id == bindparam("who"),
@@ -61,7 +85,7 @@ _USED = select(func.coalesce(func.sum(admits.c.tenths), 0)).where(
 _ADMITS = (
     select(admits).where(admits.c.user_id == bindparam("who")).order_by(admits.c.admitted_at, admits.c.id)
 )
-_ADMIT = select(admits).where(admits.c.id == bindparam("entry"))
+_ADMIT = select(admits).where(admits.c.id == bindparam("entry")).with_for_update()
 _AT_ADDRESS = select(func.count(), func.min(seats.c.expires_at)).where(
     seats.c.address_hash == bindparam("address"),
     seats.c.user_id != bindparam("who"),
@@ -85,7 +109,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def seat_of(connection: Connection, user_id: str) -> Seat | None:
-    """A user's seat as it is stored, gone or not."""
+    """A user's seat as it is stored, gone or not; held until the unit is over."""
     row = connection.execute(_SEAT, {"who": user_id}).one_or_none()
     return _seat(row) if row is not None else None
 
@@ -111,11 +135,10 @@ def remove(connection: Connection, seat: Seat) -> None:
 
 def remove_expired(connection: Connection, over: int, most: int) -> list[tuple[str, str]]:
     """Delete at most `most` seats whose expiry is `over` (ms) or earlier; who they were, and their models."""
-    found = [(row.user_id, row.model) for row in connection.execute(_EXPIRED, {"over": over, "most": most})]
-    if found:
-        connection.execute(delete(seats).where(seats.c.user_id.in_([user_id for user_id, _ in found])))
-        for model, count in Counter(model for _, model in found).items():
-            _bump(connection, _ACTIVE + model, -count)
+    gone = connection.execute(_REMOVE_EXPIRED, {"over": over, "most": most})
+    found = [(row.user_id, row.model) for row in gone]
+    for model, count in sorted(Counter(model for _, model in found).items()):
+        _bump(connection, _ACTIVE + model, -count)
     return found
 
 
@@ -125,22 +148,25 @@ def waiting(connection: Connection, model: str, after: int, most: int) -> list[S
     return [_seat(row) for row in rows]
 
 
+def heads(connection: Connection, model: str, after: int, most: int) -> list[Seat]:
+    """Like `waiting`, for letting them in: held until the unit is over, and without whom somebody else holds."""
+    rows = connection.execute(_HEADS, {"which": model, "after": after, "most": most})
+    return [_seat(row) for row in rows]
+
+
 def remove_queue(connection: Connection, model: str, most: int) -> list[str]:
     """Delete at most `most` queued seats of a model; whose they were."""
-    which = select(seats.c.user_id).where(seats.c.model == model, seats.c.status == "queued").limit(most)
-    found = list(connection.execute(which).scalars())
-    if found:
-        connection.execute(delete(seats).where(seats.c.user_id.in_(found)))
-    return found
+    return list(connection.execute(_REMOVE_QUEUE, {"which": model, "most": most}).scalars())
 
 
 def remove_absent(connection: Connection, model: str, users: Collection[str], since: int) -> list[str]:
     """Delete the seats of those among `users` who queue for the model and were not seen after `since` (ms)."""
     # looked up by user and sorted out here: by model, the planner would walk the whole queue
     rows = connection.execute(
-        select(seats.c.user_id, seats.c.model, seats.c.status, seats.c.seen_at).where(
-            seats.c.user_id.in_(users)
-        )
+        select(seats.c.user_id, seats.c.model, seats.c.status, seats.c.seen_at)
+        .where(seats.c.user_id.in_(users))
+        .order_by(seats.c.user_id)
+        .with_for_update()
     )
     found = [
         row.user_id for row in rows if row.model == model and row.status == "queued" and row.seen_at <= since
@@ -153,7 +179,7 @@ def remove_absent(connection: Connection, model: str, users: Collection[str], si
 def remove_banned(connection: Connection, users: Iterable[str]) -> list[Seat]:
     """Delete the seats of those among `users` who are banned; what they were."""
     gone = []
-    for user_id in users:
+    for user_id in sorted(users):
         seat = seat_of(connection, user_id)
         if seat is not None and is_banned(connection, user_id):
             remove(connection, seat)
@@ -165,7 +191,7 @@ def note_seen(connection: Connection, seen: Mapping[str, int]) -> None:
     """Write down when waiting users were last heard of (ms)."""
     connection.execute(
         update(seats).where(_BY_USER, seats.c.seen_at < bindparam("at")).values(seen_at=bindparam("at")),
-        [{"who": user_id, "at": at} for user_id, at in seen.items()],
+        [{"who": user_id, "at": at} for user_id, at in sorted(seen.items())],
     )
 
 
@@ -174,7 +200,11 @@ def occupied(connection: Connection, model: str, over: int) -> int:
 
     Holds the model's counter until the unit is over, so that nobody else admits to it meanwhile.
     """
-    stored = connection.execute(_COUNTER, {"which": _ACTIVE + model}).scalar_one_or_none() or 0
+    counter = {"which": _ACTIVE + model}
+    stored = connection.execute(_COUNTER, counter).scalar_one_or_none()
+    if stored is None and driver.is_shared(connection):
+        # there must be a row to hold, or two processes would both admit the first
+        stored = _bump(connection, _ACTIVE + model, 0)
     if not stored:
         return 0
     stale = connection.execute(_STALE, {"over": over}).scalars()
@@ -274,10 +304,13 @@ def resume(connection: Connection, model: str) -> None:
 
 def load(connection: Connection, since: int) -> Snapshot:
     """Everything at the start, with the admits since then (ms); counts the active seats anew."""
+    if driver.is_shared(connection):
+        # nobody else admits or ends while they are counted
+        driver.changed(connection, "LOCK TABLE counters IN SHARE ROW EXCLUSIVE MODE", ())
     stored = [_seat(row) for row in connection.execute(select(seats))]
     connection.execute(delete(counters).where(counters.c.name.startswith(_ACTIVE, autoescape=True)))
     active = Counter(seat.model for seat in stored if seat.status == "active")
-    for model, count in active.items():
+    for model, count in sorted(active.items()):
         _bump(connection, _ACTIVE + model, count)
     return Snapshot(
         seats=stored,
@@ -290,11 +323,7 @@ def load(connection: Connection, since: int) -> Snapshot:
 
 
 def _bump(connection: Connection, name: str, by: int) -> int:
-    value = connection.execute(_BUMP, {"which": name, "by": by}).scalar_one_or_none()
-    if value is None:
-        connection.execute(insert(counters), {"name": name, "value": by})
-        return by
-    return int(value)
+    return int(driver.rows(connection, _BUMP, (name, by))[0][0])
 
 
 def _columns(seat: Seat) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class Rounds:
         Each is looked at once, so the caller may admit them while it goes on.
         """
         after = 0
-        while batch := ledger.waiting(connection, model, after, _BATCH):
+        while batch := ledger.heads(connection, model, after, _BATCH):
             for seat in batch:
                 after = seat.ticket
                 if not self._spent(connection, seat, now):

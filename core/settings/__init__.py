@@ -25,8 +25,10 @@ from core.settings.schema import (
     Token,
     Upstream,
 )
+from core.settings.storage import SQLITE, without_secrets
 
 __all__ = [
+    "SQLITE",
     "Admission",
     "Console",
     "Folders",
@@ -49,4 +51,5 @@ __all__ = [
     "load",
     "no_color",
     "user_name",
+    "without_secrets",
 ]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from core.errors import SettingsError
 from core.settings.schema import Settings
+from core.settings.storage import is_storage
 
 
 def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
@@ -54,7 +55,7 @@ def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
             "admission.quota.zone",
             f"found {admission.quota.zone!r}; allowed: a zone such as America/Los_Angeles",
         )
-    if settings.storage.url != "sqlite" and not settings.storage.url.startswith("postgresql"):
+    if not is_storage(settings.storage.url):
         refuse("storage.url", "allowed: sqlite, or postgresql://user@host/database")
     names = [upstream.name for upstream in settings.upstreams]
     for upstream in settings.upstreams:

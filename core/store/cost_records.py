@@ -54,7 +54,12 @@ def add(connection: Connection, targets: Sequence[tuple[CostScope, str]], amount
     """
     values = msgspec.structs.astuple(amounts)
     parameters = tuple(value for target in targets for value in (*target, *values))
-    totals = driver.rows(connection, _ADD[len(targets)], parameters)
+    try:
+        totals = driver.rows(connection, _ADD[len(targets)], parameters)
+    except Exception as error:
+        if driver.is_out_of_range(error):
+            raise InvalidArgument(f"a total would pass {LARGEST}; nothing was booked") from error
+        raise
     for total in totals:
         # past 64 bits SQLite goes on in floating point, silently; raising takes the whole unit back
         if not all(type(amount) is int and amount <= LARGEST for amount in total[2:7]):

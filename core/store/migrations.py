@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import DatabaseTooNew
+from core.store import word_index
+from core.store.driver import is_shared
 from core.store.tables import metadata
 
 
@@ -18,18 +20,28 @@ class NotOurs(Exception):
     """The database belongs to another program; says how that shows."""
 
 
+_APPEND_ONLY_SQLITE = tuple(
+    f"CREATE TRIGGER audit_keeps_on_{change.lower()} BEFORE {change} ON audit "
+    "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+    for change in ("UPDATE", "DELETE")
+)
+_APPEND_ONLY_POSTGRES = (
+    """
+    CREATE FUNCTION audit_keeps() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN RAISE EXCEPTION ''the audit is append-only''; END'
+    """,
+    """
+    CREATE TRIGGER audit_keeps BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_keeps()
+    """,
+)
+
+
 def _first(connection: Connection) -> None:
     metadata.create_all(connection)
-    if connection.dialect.name == "sqlite":
-        # `ascii` keeps words outside ASCII whole; the words come from core.store.words
-        connection.execute(text("CREATE VIRTUAL TABLE message_words USING fts5(words, tokenize='ascii')"))
-        for change in ("UPDATE", "DELETE"):
-            connection.execute(
-                text(
-                    f"CREATE TRIGGER audit_keeps_on_{change.lower()} BEFORE {change} ON audit "
-                    "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
-                )
-            )
+    append_only = _APPEND_ONLY_POSTGRES if is_shared(connection) else _APPEND_ONLY_SQLITE
+    for statement in (*word_index.of(connection).setup, *append_only):
+        connection.execute(text(statement))
 
 
 STEPS: tuple[Callable[[Connection], None], ...] = (_first,)
@@ -39,10 +51,20 @@ CURRENT = len(STEPS)
 
 
 def version_of(connection: Connection) -> Any:
-    """The version that a database says it has, whatever that is; 0 for an empty one."""
-    if not inspect(connection).has_table("schema_version"):
-        return 0
-    return connection.execute(text("SELECT version FROM schema_version")).scalar_one()
+    """The version that a database says it has, whatever that is; 0 for one without any table of ours.
+
+    Raises NotOurs for one whose tables have our names and no version.
+    """
+    found = inspect(connection)
+    if found.has_table("schema_version"):
+        if [column["name"] for column in found.get_columns("schema_version")] != ["version"]:
+            raise NotOurs("is no database of maitred (its schema_version is another program's)")
+        versions = connection.execute(text("SELECT version FROM schema_version")).scalars().all()
+        return versions[0] if len(versions) == 1 else versions
+    foreign = sorted(set(found.get_table_names()) & metadata.tables.keys())
+    if foreign:
+        raise NotOurs(f"is no database of maitred (another program's table {foreign[0]} is in it)")
+    return 0
 
 
 def migrate(connection: Connection, place: str) -> None:

@@ -47,8 +47,8 @@ _DELETE_BEYOND = delete(pins).where(
 
 
 def read(connection: Connection, session_key: str) -> Pin | None:
-    """The stored pin, living or not."""
-    found = driver.rows(connection, _READ, (session_key,))
+    """The stored pin, living or not, held until the unit is over."""
+    found = driver.held(connection, _READ, (session_key,))
     return _pin(found[0]) if found else None
 
 

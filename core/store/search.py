@@ -1,6 +1,6 @@
-"""Full-text search on SQLite: FTS5 over the words that `core.store.words` makes (behaviours/history.md, decision 7).
+"""Full-text search over the words that `core.store.words` makes (behaviours/history.md, decision 7).
 
-Nothing else in the store knows how the index is kept.
+How the index is kept and asked is `core.store.word_index`; nothing else in the store knows of it.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Set
 from itertools import islice
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from core.clock import timestamp
 from core.protocol import SearchHit
-from core.store import driver
+from core.store import driver, word_index
 from core.store.database import Database
 from core.store.message import check_key, check_limit, text_of
 from core.store.words import LONGEST_WORD, index_text, words_of
 
 _BATCH = 200
 _MOST_MATCHED = 500
+_ALL = 2**62
 _SNIPPET = 160
 _BEFORE_HIT = 60
 
@@ -29,22 +29,8 @@ _BEFORE_HIT = 60
 _PIECE = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u206f\u3000-\u3004\u3008-\u3020\uff00-\uff0f]+")
 
 # Every change of the index is deferred to the end of the transaction, so that they all happen in order.
-_INDEX = "INSERT OR REPLACE INTO message_words (rowid, words) VALUES (?, ?)"
 _FORGOTTEN = "SELECT id FROM messages WHERE session_key = ? AND seq > ? AND seq < ?"
 _FORGET = "DELETE FROM message_words WHERE rowid = ?"
-_FIND = """
-SELECT m.session_key, m.seq, m.role, m.at, m.content
-FROM (
-    SELECT message_words.rowid AS id, message_words.rank AS rank, messages.at AS at
-    FROM message_words JOIN messages ON messages.id = message_words.rowid
-    WHERE message_words MATCH ? {within}
-    ORDER BY message_words.rank, messages.at DESC, messages.id DESC
-    LIMIT ?
-) AS best JOIN messages AS m ON m.id = best.id
-ORDER BY best.rank, best.at DESC, best.id DESC
-"""
-_FIND_ANYWHERE = _FIND.format(within="")
-_FIND_WITHIN = _FIND.format(within="AND messages.session_key = ?")
 _NEXT_BATCH = "SELECT id, content FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 _UNINDEX = "DELETE FROM message_words WHERE rowid > ? AND rowid <= ?"
 _UNINDEX_STRAY = (
@@ -55,7 +41,8 @@ _UNINDEX_STRAY = (
 def index(connection: Connection, message_id: int, words: str) -> None:
     """Put a new message's words into the index, in the transaction that stores the message."""
     if words:
-        driver.defer(connection, _INDEX, (message_id, words))
+        kept = word_index.of(connection)
+        driver.defer(connection, kept.put, (message_id, kept.entry(words)))
 
 
 def forget(connection: Connection, session_key: str, after: int, before: int) -> None:
@@ -84,7 +71,21 @@ def find(
     if not wanted or any(len(word.encode()) > LONGEST_WORD for word in wanted):
         return []
     matched = _match(connection, list(wanted), limit, session_key)
-    return [_hit(row, wanted.keys()) for row in matched]
+    return [_hit(found, wanted.keys()) for found in matched]
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """A message that was found."""
+
+    session_key: str
+    seq: int
+    role: str
+    at: int
+    content: str
+
+    @property
+    def text(self) -> str:
+        return text_of(msgspec.json.decode(self.content))
 
 
 class Search:
@@ -133,7 +134,7 @@ class _Batch(msgspec.Struct, frozen=True):
 
 
 def _extent(connection: Connection) -> tuple[int, int]:
-    count, last = connection.exec_driver_sql("SELECT count(*), coalesce(max(id), 0) FROM messages").one()
+    count, last = driver.rows(connection, "SELECT count(*), coalesce(max(id), 0) FROM messages", ())[0]
     return count, last
 
 
@@ -142,32 +143,30 @@ def _sweep(connection: Connection, last: int) -> None:
     driver.defer(connection, _UNINDEX_STRAY, (last, last))
 
 
-def _match(connection: Connection, wanted: list[str], limit: int, session_key: str | None) -> list[Row[Any]]:
+def _match(connection: Connection, wanted: list[str], limit: int, session_key: str | None) -> list[_Found]:
     """The rows of the hits. FTS5 takes quadratic time over very many words: the shortest ones are looked for here."""
     wanted.sort(key=len, reverse=True)
     rest = set(wanted[_MOST_MATCHED:])
-    expression = " ".join(f'"{word}"' for word in wanted[:_MOST_MATCHED])
-    shown = -1 if rest else limit
+    kept = word_index.of(connection)
+    expression = kept.expression(wanted[:_MOST_MATCHED])
+    most = _ALL if rest else limit
     if session_key is None:
-        found = connection.exec_driver_sql(_FIND_ANYWHERE, (expression, shown))
+        rows = driver.each(connection, kept.find, (expression, most))
     else:
-        found = connection.exec_driver_sql(_FIND_WITHIN, (expression, session_key, shown))
+        rows = driver.each(connection, kept.find_within, (expression, session_key, most))
+    found = (_Found(*row) for row in rows)
     if not rest:
         return list(found)
-    return list(islice((row for row in found if rest.issubset(index_text(_text(row)).split())), limit))
+    return list(islice((each for each in found if rest.issubset(index_text(each.text).split())), limit))
 
 
-def _text(row: Row[Any]) -> str:
-    return text_of(msgspec.json.decode(row.content))
-
-
-def _hit(row: Row[Any], wanted: Set[str]) -> SearchHit:
+def _hit(found: _Found, wanted: Set[str]) -> SearchHit:
     return SearchHit(
-        session_key=row.session_key,
-        seq=row.seq,
-        role=row.role,
-        timestamp=timestamp(row.at),
-        snippet=snippet_of(_text(row), wanted),
+        session_key=found.session_key,
+        seq=found.seq,
+        role=found.role,
+        timestamp=timestamp(found.at),
+        snippet=snippet_of(found.text, wanted),
     )
 
 

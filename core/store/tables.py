@@ -24,18 +24,21 @@ metadata = MetaData()
 # SQLite gives out row numbers only for a column that is exactly INTEGER PRIMARY KEY.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
+# Texts are compared by their bytes on every server, whatever its locale.
+_String = String().with_variant(String(collation="C"), "postgresql")
+
 facts = Table(
     "facts",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("value", String, nullable=False),
+    Column("name", _String, primary_key=True),
+    Column("value", _String, nullable=False),
 )
 """Single values of the house: its id."""
 
 counters = Table(
     "counters",
     metadata,
-    Column("name", String, primary_key=True),
+    Column("name", _String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
 """Numbers drawn in order, never twice: queue tickets."""
@@ -43,14 +46,14 @@ counters = Table(
 seats = Table(
     "seats",
     metadata,
-    Column("user_id", String, primary_key=True),
-    Column("status", String, nullable=False),  # queued | active
-    Column("instance_id", String, nullable=False),
+    Column("user_id", _String, primary_key=True),
+    Column("status", _String, nullable=False),  # queued | active
+    Column("instance_id", _String, nullable=False),
     Column(
-        "held_by", String, nullable=False
+        "held_by", _String, nullable=False
     ),  # client, or house: taken by the gate for a caller without instance
-    Column("model", String, nullable=False),
-    Column("access_tier", String, nullable=False),
+    Column("model", _String, nullable=False),
+    Column("access_tier", _String, nullable=False),
     Column("ticket", BigInteger, nullable=False),
     Column("queued_at", BigInteger, nullable=False),
     Column("admitted_at", BigInteger),
@@ -58,7 +61,7 @@ seats = Table(
     Column("admit_id", BigInteger),
     Column("seen_at", BigInteger, nullable=False),
     Column("access", Text),  # what the front knows of where the request comes from, JSON
-    Column("address_hash", String),
+    Column("address_hash", _String),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
@@ -70,9 +73,9 @@ admits = Table(
     "admits",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("user_id", String, nullable=False),
-    Column("model", String, nullable=False),
-    Column("access_tier", String, nullable=False),
+    Column("user_id", _String, nullable=False),
+    Column("model", _String, nullable=False),
+    Column("access_tier", _String, nullable=False),
     Column("admitted_at", BigInteger, nullable=False),
     Column("tenths", Integer, nullable=False),  # session units, in tenths
 )
@@ -82,47 +85,47 @@ Index("admits_by_time", admits.c.admitted_at)
 bans = Table(
     "bans",
     metadata,
-    Column("user_id", String, primary_key=True),
+    Column("user_id", _String, primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("actor", String, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("actor", _String, nullable=False),
+    Column("reason", _String, nullable=False),
 )
 
 pauses = Table(
     "pauses",
     metadata,
-    Column("model", String, primary_key=True),  # '' pauses all
+    Column("model", _String, primary_key=True),  # '' pauses all
     Column("at", BigInteger, nullable=False),
-    Column("actor", String, nullable=False),
+    Column("actor", _String, nullable=False),
 )
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("session_key", String, primary_key=True),
-    Column("owner", String),
-    Column("project", String),
+    Column("session_key", _String, primary_key=True),
+    Column("owner", _String),
+    Column("project", _String),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("epoch", String, nullable=False),  # of the last write: another one means "resumed"
+    Column("epoch", _String, nullable=False),  # of the last write: another one means "resumed"
     Column("next_seq", BigInteger, nullable=False),
     Column("messages", BigInteger, nullable=False),
-    Column("provider_session_id", String),
+    Column("provider_session_id", _String),
 )
 
 messages = Table(
     "messages",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("session_key", String, nullable=False),
+    Column("session_key", _String, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    Column("role", String, nullable=False),
+    Column("role", _String, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),  # of the text, in code points
     Column(
         "chain", LargeBinary, nullable=False
     ),  # stands for this message and all before it, see store/message.py
-    Column("run_id", String),
+    Column("run_id", _String),
     Column("partial", Boolean, nullable=False, default=False),
     Column("audited", Boolean, nullable=False, default=True),  # appended, so it stands in the audit
     # the long columns come last, so that reading the others does not walk through them
@@ -134,7 +137,7 @@ messages = Table(
 removed_messages = Table(
     "removed_messages",
     metadata,
-    Column("session_key", String, primary_key=True),
+    Column("session_key", _String, primary_key=True),
     Column("seq", BigInteger, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),
@@ -144,20 +147,20 @@ removed_messages = Table(
 configuration = Table(
     "configuration",
     metadata,
-    Column("session_key", String, primary_key=True),
-    Column("name", String, primary_key=True),
+    Column("session_key", _String, primary_key=True),
+    Column("name", _String, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
 pins = Table(
     "pins",
     metadata,
-    Column("session_key", String, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("tier", String, nullable=False),
+    Column("session_key", _String, primary_key=True),
+    Column("model", _String, nullable=False),
+    Column("tier", _String, nullable=False),
     Column("explicit", Boolean, nullable=False),
     Column("escalated", Boolean, nullable=False),
-    Column("last_hash", String, nullable=False),
+    Column("last_hash", _String, nullable=False),
     Column("run", BigInteger, nullable=False),  # equal requests in a row
     Column("request_count", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -167,8 +170,8 @@ pins = Table(
 costs = Table(
     "costs",
     metadata,
-    Column("scope", String, primary_key=True),  # session | user | project | model
-    Column("key", String, primary_key=True),
+    Column("scope", _String, primary_key=True),  # session | user | project | model
+    Column("key", _String, primary_key=True),
     Column("micros", BigInteger, nullable=False),
     Column("estimated_micros", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
@@ -180,13 +183,13 @@ costs = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("run_id", String, primary_key=True),
-    Column("session_key", String, nullable=False),
-    Column("user_id", String),
-    Column("provider", String, nullable=False),
-    Column("model", String),
-    Column("epoch", String, nullable=False),
-    Column("status", String, nullable=False),  # running | completed | aborted | interrupted
+    Column("run_id", _String, primary_key=True),
+    Column("session_key", _String, nullable=False),
+    Column("user_id", _String),
+    Column("provider", _String, nullable=False),
+    Column("model", _String),
+    Column("epoch", _String, nullable=False),
+    Column("status", _String, nullable=False),  # running | completed | aborted | interrupted
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("exit_code", Integer),
@@ -206,8 +209,8 @@ Index(
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("run_id", String, primary_key=True),
-    Column("session_key", String, nullable=False),
+    Column("run_id", _String, primary_key=True),
+    Column("session_key", _String, nullable=False),
     Column("text", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
@@ -218,16 +221,16 @@ audit = Table(
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("at", BigInteger, nullable=False),
-    Column("actor", String, nullable=False),
-    Column("action", String, nullable=False),
-    Column("target", String, nullable=False),
-    Column("second_target", String),  # the other key of a transfer
+    Column("actor", _String, nullable=False),
+    Column("action", _String, nullable=False),
+    Column("target", _String, nullable=False),
+    Column("second_target", _String),  # the other key of a transfer
     Column("at_seq", BigInteger),  # a session's next message number then: its place among the messages
     Column("second_seq", BigInteger),  # the same for the second target
-    Column("outcome", String, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("outcome", _String, nullable=False),
+    Column("reason", _String, nullable=False),
     Column("detail", Text, nullable=False),  # JSON
-    Column("command_id", String, unique=True),
+    Column("command_id", _String, unique=True),
 )
 Index("audit_by_target", audit.c.target, audit.c.id)
 Index("audit_by_second_target", audit.c.second_target, audit.c.id)

@@ -46,7 +46,7 @@ def transfer_in(
         raise InvalidArgument(f"mode: must be copy or move; found {mode!r:.60}", path="$.mode")
     if source == target:
         return 0
-    known = driver.rows(connection, _COUNT, (source,))
+    known = driver.held(connection, _COUNT, (source,))
     count = int(known[0][0]) if known else 0
     session = sessions.take(connection, target, count, stamp)
     message_records.remove_in(connection, target, 0, session.next_seq)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from core.settings import Admission
 from tests.admission.house import House, OpenHouse, admission
+from tests.storage.storage import Fresh
 
 
 @pytest.fixture
-async def open_house(tmp_path: Path) -> AsyncIterator[OpenHouse]:
+async def open_house(fresh: Fresh) -> AsyncIterator[OpenHouse]:
     """Opens a house with given settings; all are closed after the test."""
     houses: list[House] = []
 
     async def open_one(settings: Admission | None = None) -> House:
-        folder = tmp_path / str(len(houses))
-        folder.mkdir()
-        house = House(folder, settings or admission())
+        house = House(fresh(), settings or admission())
         await house.open()
         houses.append(house)
         return house

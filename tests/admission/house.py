@@ -1,13 +1,13 @@
-"""A waiting room on a real file, with a clock that stands still."""
+"""A waiting room on a real database, with a clock that stands still."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy import text
 
 from core.admission import WaitingRoom
 from core.admission.answers import ActiveSeat, QueuedSeat
@@ -16,7 +16,8 @@ from core.journal import Journal
 from core.protocol import AnyEvent
 from core.settings import Admission
 from core.store.database import Database
-from core.store.sqlite import Sqlite
+from tests.storage.refusing import Change, refuse, relent
+from tests.storage.storage import Storage
 
 START = parse_timestamp("2026-04-17T12:00:00Z")
 SMALL, BIG, LIMITED, OFFICE = "small", "big", "limited", "office"
@@ -47,8 +48,8 @@ def admission(*, each: dict[str, Any] | None = None, **changes: Any) -> Admissio
 class House:
     """A waiting room with everything around it."""
 
-    def __init__(self, folder: Path, settings: Admission) -> None:
-        self._folder = folder
+    def __init__(self, storage: Storage, settings: Admission) -> None:
+        self._storage = storage
         self._ids = itertools.count(1)
         self.settings = settings
         self.clock = ManualClock(START)
@@ -57,7 +58,7 @@ class House:
         self.room: WaitingRoom
 
     async def open(self) -> None:
-        self.database = Database(Sqlite(self._folder / "maitred.db"))
+        self.database = self._storage.open()
         self.room = await WaitingRoom.open(
             self.settings,
             database=self.database,
@@ -71,7 +72,7 @@ class House:
         await self.database.aclose()
 
     async def restart(self, settings: Admission | None = None) -> None:
-        """Close everything and open it again on the same file."""
+        """Close everything and open it again on the same storage."""
         await self.aclose()
         self.settings = settings or self.settings
         await self.open()
@@ -98,7 +99,15 @@ class House:
 
     async def execute(self, statement: str) -> None:
         """Run one SQL statement, for what only another process or a broken disk would do."""
-        await self.database.write(lambda connection: connection.exec_driver_sql(statement) and None)
+        await self.database.write(lambda connection: connection.execute(text(statement)) and None)
+
+    async def refuse(self, change: Change, table: str, when: str = "") -> None:
+        """Let the disk refuse a change of a table's rows, or of those for which `when` holds."""
+        await self.database.write(lambda connection: refuse(connection, change, table, when))
+
+    async def relent(self, table: str) -> None:
+        """Let the disk refuse nothing any more."""
+        await self.database.write(lambda connection: relent(connection, table))
 
 
 OpenHouse = Callable[..., Awaitable[House]]

@@ -14,6 +14,7 @@ from core.admission.answers import ActiveSeat, QueuedSeat
 from core.admission.ledger import load
 from core.protocol import QueueChanged, SeatChanged, SeatGone
 from tests.admission.house import BIG, LIMITED, SMALL, House, OpenHouse, admission
+from tests.storage.storage import Fresh
 
 INSTANT = {"instant_admit_capacity": 9}
 
@@ -228,24 +229,33 @@ async def _compare(house: House) -> None:
             assert (answer.position, answer.queue_depth) == (position, len(free))
 
 
+@pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_memory_is_what_the_database_says(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
+def test_memory_is_what_the_database_says(fresh: Fresh, steps: list[Any]) -> None:
+    asyncio.run(_play(fresh, steps))
+
+
+@pytest.mark.parametrize("fresh", ["postgres"], indirect=True)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_memory_is_what_a_database_that_others_share_says(fresh: Fresh, steps: list[Any]) -> None:
+    asyncio.run(_play(fresh, steps))
+
+
+async def _play(fresh: Fresh, steps: list[Any]) -> None:
     """Whatever happens: seats, bans and counters agree, and no ceiling is crossed."""
-
-    async def play() -> None:
-        house = House(
-            tmp_path_factory.mktemp("house"),
-            admission(each={"instant_admit_capacity": 1, "max_active": 2}, quota={"full": 2, "limited": 2}),
-        )
-        await house.open()
-        try:
-            for step in steps:
-                await _do(house, step)
-                for row in house.room.queue_rows():
-                    assert row.seated + row.draining <= 2
-            await _compare(house)
-        finally:
-            await house.aclose()
-
-    asyncio.run(play())
+    house = House(
+        fresh(),
+        admission(each={"instant_admit_capacity": 1, "max_active": 2}, quota={"full": 2, "limited": 2}),
+    )
+    await house.open()
+    try:
+        for step in steps:
+            await _do(house, step)
+            for row in house.room.queue_rows():
+                assert row.seated + row.draining <= 2
+        await _compare(house)
+    finally:
+        await house.aclose()
+        fresh.give_back()

@@ -396,14 +396,12 @@ async def test_malformed_ids_are_refused_everywhere(open_house: OpenHouse) -> No
 
 async def test_what_could_not_be_written_did_not_happen(open_house: OpenHouse) -> None:
     house = await open_house(admission(each=INSTANT))
-    await house.execute(
-        "CREATE TRIGGER broken BEFORE INSERT ON admits BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-    )
+    await house.refuse("INSERT", "admits")
     told = house.journal.cursor
     with pytest.raises(StorageFailed):
         await house.room.request("u", SMALL)
     assert (house.room.seat_count(), house.journal.cursor) == (0, told)
-    await house.execute("DROP TRIGGER broken")
+    await house.relent("admits")
     await house.admitted("u")
 
 

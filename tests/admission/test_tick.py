@@ -25,14 +25,6 @@ async def until(house: House, holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came to that")
 
 
-def broken(what: str, condition: str) -> str:
-    """A disk that refuses, for one row."""
-    return (
-        f"CREATE TRIGGER broken BEFORE {what} ON seats WHEN {condition} "
-        "BEGIN SELECT RAISE(ABORT, 'the disk refuses'); END"
-    )
-
-
 async def test_an_empty_tick_reports_nothing_and_null(open_house: OpenHouse) -> None:
     house = await open_house()
     assert msgspec.to_builtins(await house.room.tick()) == {
@@ -128,7 +120,7 @@ async def test_a_banned_head_is_passed_and_no_reason_to_skip(open_house: OpenHou
     house = await open_house()
     await house.queued("bad")
     await house.room.ban("bad", actor="op")
-    await house.execute(broken("DELETE", "OLD.user_id = 'bad'"))
+    await house.refuse("DELETE", "seats", "old.user_id = 'bad'")
     report = await house.room.tick()
     assert (report.admitted, report.skipped) == (0, {})
     assert list(report.errors) == ["evict"]
@@ -161,7 +153,7 @@ async def test_a_failing_sweep_does_not_take_the_others_along(open_house: OpenHo
     await house.queued("b")
     await house.queued("bad")
     await house.room.ban("bad", actor="op")
-    await house.execute(broken("DELETE", "OLD.user_id = 'a'"))
+    await house.refuse("DELETE", "seats", "old.user_id = 'a'")
     report = await house.room.tick()
     assert (report.expired, report.evicted, report.admitted) == (0, 1, 1)
     assert list(report.errors) == ["sweep"]
@@ -169,7 +161,7 @@ async def test_a_failing_sweep_does_not_take_the_others_along(open_house: OpenHo
     notices = [event for event in await house.events() if isinstance(event, Noticed)]
     assert [event.level for event in notices] == ["error"]
     assert "sweep" in notices[0].message
-    await house.execute("DROP TRIGGER broken")
+    await house.relent("seats")
     assert (await house.room.tick()).expired == 1
 
 
@@ -177,7 +169,7 @@ async def test_a_failing_round_is_named_and_skips_its_model_only(open_house: Ope
     house = await open_house()
     await house.queued("a")
     await house.queued("b", BIG)
-    await house.execute(broken("UPDATE", "OLD.user_id = 'a'"))
+    await house.refuse("UPDATE", "seats", "old.user_id = 'a'")
     report = await house.room.tick()
     assert (report.admitted, report.skipped, report.worst) == (1, {SMALL: "failed"}, "failed")
     assert list(report.errors) == [f"admit {SMALL}"]
@@ -201,7 +193,7 @@ async def test_a_drop_that_fails_makes_the_model_failed(open_house: OpenHouse) -
     await house.queued("a", BIG)
     await house.queued("b")
     await house.restart(admission(models=[model for model in MODELS if model["id"] != BIG]))
-    await house.execute(broken("DELETE", "OLD.user_id = 'a'"))
+    await house.refuse("DELETE", "seats", "old.user_id = 'a'")
     report = await house.room.tick()
     assert (report.dropped, report.admitted) == (0, 1)
     assert (report.skipped, list(report.errors)) == ({BIG: "failed"}, ["drop"])

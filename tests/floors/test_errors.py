@@ -35,4 +35,13 @@ def test_every_class_says_what_it_means() -> None:
     assert [cls.__name__ for cls in tree(MaitredError) if not cls.__doc__] == []
     assert errors.__doc__ is not None
     untold = [cls.__name__ for cls in tree(MaitredError) if cls.__name__ not in errors.__doc__]
-    assert set(untold) <= {"SettingsError", "FolderUnusable", "FolderInUse", "DatabaseTooNew", "PortInUse"}
+    starts = {
+        "SettingsError",
+        "FolderUnusable",
+        "FolderInUse",
+        "DatabaseTooNew",
+        "DatabaseUnusable",
+        "TerminalUnfit",
+        "PortInUse",
+    }
+    assert set(untold) <= starts

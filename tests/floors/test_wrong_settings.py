@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from core.agents import Directory
-from core.errors import SettingsError, StartRefused
+from core.errors import DatabaseUnusable, SettingsError, StartRefused
 from core.session_core import SessionCore
-from core.settings import Settings, Storage, load
+from core.settings import Settings, Storage, load, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,41 @@ def test_a_key_is_taken_without_the_white_space_around_it(tmp_path: Path) -> Non
     assert loaded.api_keys == {"a": "key"}
 
 
-async def test_a_storage_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:
-    settings = Settings(storage=Storage(url="postgresql://u@localhost/house"))
-    with pytest.raises(StartRefused, match=r"storage\.url"):
+async def test_a_storage_that_cannot_be_reached_is_refused(tmp_path: Path) -> None:
+    settings = Settings(storage=Storage(url=f"postgresql://u:hidden@/house?host={tmp_path}"))
+    with pytest.raises(DatabaseUnusable, match="start the server") as refused:
         await SessionCore.open(settings, tmp_path, directory=Directory([]))
+    assert "hidden" not in refused.value.message
+    assert "\n" not in refused.value.message
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hidden@[::1/house",
+        "postgresql://u:hidden@h:port/house",
+        "postgresql://u:hidden@h/house?hidden=1",
+    ],
+)
+async def test_a_storage_that_no_server_understands_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(StartRefused, match=r"storage|database") as refused:
+        await SessionCore.open(Settings(storage=Storage(url=url)), tmp_path, directory=Directory([]))
+    assert "hidden" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite", "sqlite"),
+        ("postgresql:///d", "postgresql:///d"),
+        ("postgresql://u:hidden@h:1/d", "postgresql://u@h:1/d"),
+        ("postgresql://u:hid:den@h,i/d?sslmode=require", "postgresql://u@h,i/d?sslmode=require"),
+        ("postgres://u@h/d?host=/run&password=hidden&p%61ssword=hidden", "postgres://u@h/d?host=/run"),
+        ("postgresql://h/d?password=hidden@x", "postgresql://***"),
+        ("postgresql://u:hid?den@h/d", "postgresql://***"),
+        ("u:hidden@h", "***"),
+    ],
+)
+def test_a_storage_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,24 +12,24 @@ from core.store import run_records
 from core.store.database import Database
 from core.store.message_records import page_in
 from core.store.prices import PriceList
-from core.store.sqlite import Sqlite
 from tests.runs.fakes import MemoryRecords
+from tests.storage.storage import Storage
 
 Lives = Callable[[str], RunRecords]
 """Records as a life of the core, named by its epoch, has them; all on one storage."""
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(Sqlite(tmp_path / "maitred.db"))
+async def database(storage: Storage) -> AsyncIterator[Database]:
+    database = storage.open()
     yield database
     await database.aclose()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "database"])
 def lives(request: pytest.FixtureRequest, database: Database) -> Lives:
-    memory = MemoryRecords()
     if request.param == "memory":
+        memory = MemoryRecords()
         return lambda _epoch: memory
     clock = ManualClock(1_000)
     return lambda epoch: StoredRuns(database, epoch=epoch, clock=clock, prices=PriceList([]))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
+from tests.storage.storage import Storage
 from tests.store.remembered import Remembered
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Remembered]:
-    """Everything a session remembers, on a fresh file."""
-    opened = Remembered(tmp_path / "maitred.db")
+async def store(storage: Storage) -> AsyncIterator[Remembered]:
+    """Everything a session remembers, on an empty storage."""
+    opened = Remembered(storage)
     yield opened
     await opened.database.aclose()

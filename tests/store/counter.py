@@ -1,10 +1,9 @@
-"""Pins and costs over a real database file, with a clock that stands still, and a way to restart them."""
+"""Pins and costs over a real database, with a clock that stands still, and a way to restart them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from core.clock import ManualClock
 from core.journal import Journal
@@ -15,7 +14,7 @@ from core.store.costs import Costs
 from core.store.database import Database
 from core.store.pins import Pins
 from core.store.prices import PriceList
-from core.store.sqlite import Sqlite
+from tests.storage.storage import Storage
 
 START = 1_776_427_200_000
 
@@ -42,14 +41,14 @@ class Counter:
     pins: Pins
     costs: Costs
 
-    def __init__(self, folder: Path, settings: PinSettings, models: list[Model]) -> None:
+    def __init__(self, storage: Storage, settings: PinSettings, models: list[Model]) -> None:
         self.clock = ManualClock(START)
-        self._path = folder / "maitred.sqlite"
+        self._storage = storage
         self._settings = settings
         self._models = models
 
     async def open(self) -> None:
-        self.database = Database(Sqlite(self._path))
+        self.database = self._storage.open()
         self.journal = Journal(self.clock, "epoch", max_events=10_000, max_bytes=1 << 26)
         database, clock, journal = self.database, self.clock, self.journal
         self.pins = await Pins.open(
@@ -76,10 +75,10 @@ class Counter:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, settings: PinSettings | None = None, models: list[Model] | None = None
+    storage: Storage, settings: PinSettings | None = None, models: list[Model] | None = None
 ) -> AsyncIterator[Counter]:
-    """A counter on a folder, closed at the end."""
-    counter = Counter(folder, settings or PinSettings(idle_seconds=1), MODELS if models is None else models)
+    """A counter on a storage, closed at the end."""
+    counter = Counter(storage, settings or PinSettings(idle_seconds=1), MODELS if models is None else models)
     await counter.open()
     try:
         yield counter

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import StaticPool
 
 from core.clock import ManualClock, parse_timestamp
 from core.protocol import Message
 from core.store.audit import Audit
 from core.store.configuration import Configuration
-from core.store.database import Database
 from core.store.history import History
-from core.store.migrations import migrate
 from core.store.search import Search
-from core.store.sqlite import Sqlite
 from core.store.transfer import Transfer
+from tests.storage.storage import Storage
 
 NOON = parse_timestamp("2026-04-17T12:00:00Z")
 
 
 class Remembered:
-    """The services of one life of a core; `restart` begins the next one on the same file."""
+    """The services of one life of a core; `restart` begins the next one on the same storage."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
         self.clock = ManualClock(NOON)
         self._lives = 0
         self._open()
@@ -52,21 +44,9 @@ class Remembered:
     def _open(self) -> None:
         self._lives += 1
         self.epoch = f"life-{self._lives}"
-        self.database = Database(Sqlite(self.path))
+        self.database = self.storage.open()
         self.history = History(self.database, self.clock, self.epoch)
         self.configuration = Configuration(self.database, self.clock, self.epoch)
         self.transfer = Transfer(self.database, self.clock, self.epoch)
         self.search = Search(self.database)
         self.audit = Audit(self.database)
-
-
-@contextmanager
-def in_memory() -> Iterator[Connection]:
-    """A connection to an empty database that nobody else sees, for tests with many examples."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    try:
-        with engine.connect() as connection:
-            migrate(connection, "memory")
-            yield connection
-    finally:
-        engine.dispose()

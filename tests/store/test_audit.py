@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
@@ -25,7 +25,8 @@ from core.protocol import (
 from core.store import audit, history
 from core.store.message import prepare
 from core.store.sessions import Stamp
-from tests.store.remembered import NOON, Remembered, in_memory
+from tests.storage.storage import Storage
+from tests.store.remembered import NOON, Remembered
 
 
 async def act(store: Remembered, command: AnyCommand, outcome: Outcome) -> None:
@@ -234,12 +235,12 @@ async def test_hostile_texts_are_kept_without_what_no_database_keeps(store: Reme
     assert (entry.target, entry.reason, entry.detail["message"]) == ("project:p\ufffd", "a\ufffdb", "\ufffd")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["append", "clear", "replace", "act"]), max_size=20), st.integers(1, 25))
-def test_entries_come_in_the_order_of_events(events: list[str], limit: int) -> None:
+def test_entries_come_in_the_order_of_events(storage: Storage, events: list[str], limit: int) -> None:
     expected: list[tuple[str, int]] = []
     stamp = Stamp(now=NOON, epoch="e")
-    with in_memory() as connection:
+    with storage.scratch() as connection:
         stored = 0
         for number, kind in enumerate(events):
             message = prepare({"role": "user", "content": "x" * number})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from core.protocol import CostChanged, CostScope
 from core.settings import Pins as PinSettings
 from core.store.costs import Booked
 from core.store.prices import LARGEST, Usage
+from tests.storage.storage import Fresh, Storage
 from tests.store.counter import Counter, opened
 
 USAGE = Usage(input_tokens=1000, output_tokens=500, cached_tokens=200)
@@ -27,8 +27,8 @@ def micros(counter: Counter, scope: CostScope, key: str) -> int | None:
     return None if total is None else total.micros
 
 
-async def test_what_is_known_is_booked_for(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_what_is_known_is_booked_for(storage: Storage) -> None:
+    async with opened(storage) as counter:
         assert await counter.costs.add("k", 5) == 5
         await counter.costs.add("k", 7, user_id="u", project="p", model="m")
         await counter.costs.add("other", 11, user_id="u", model="m")
@@ -46,8 +46,8 @@ async def test_what_is_known_is_booked_for(tmp_path: Path) -> None:
         assert micros(counter, "user", "k") is None
 
 
-async def test_usage_is_priced_and_its_tokens_counted(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_usage_is_priced_and_its_tokens_counted(storage: Storage) -> None:
+    async with opened(storage) as counter:
         assert await counter.costs.add_usage("k", "c", USAGE, user_id="u") == 435
         assert await counter.costs.add_usage("k", "c", USAGE) == 435
         row = counter.costs.total("session", "k")
@@ -59,16 +59,16 @@ async def test_usage_is_priced_and_its_tokens_counted(tmp_path: Path) -> None:
         assert micros(counter, "model", "c") == 870
 
 
-async def test_every_report_is_rounded_by_itself(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_every_report_is_rounded_by_itself(storage: Storage) -> None:
+    async with opened(storage) as counter:
         one = Usage(input_tokens=1, output_tokens=1)  # 0.75 micro-USD
         assert [await counter.costs.add_usage("k", "c", one) for _ in range(4)] == [1, 1, 1, 1]
         assert micros(counter, "session", "k") == 4
 
 
 @pytest.mark.parametrize("estimated_usage", [False, True])
-async def test_what_is_estimated_is_told_apart(tmp_path: Path, estimated_usage: bool) -> None:
-    async with opened(tmp_path) as counter:
+async def test_what_is_estimated_is_told_apart(storage: Storage, estimated_usage: bool) -> None:
+    async with opened(storage) as counter:
         await counter.costs.add("k", 5)
         usage = Usage(input_tokens=1, output_tokens=1, estimated=estimated_usage)
         await counter.costs.add("k", 7, usage=usage, estimated=not estimated_usage)
@@ -77,8 +77,8 @@ async def test_what_is_estimated_is_told_apart(tmp_path: Path, estimated_usage: 
         assert (row.micros, row.estimated_micros) == (12, 7)
 
 
-async def test_the_journal_tells_the_new_totals(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_the_journal_tells_the_new_totals(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.costs.add("k", 5, user_id="u")
         await counter.costs.add("k", 7, model="m", estimated=True)
         events = [event for event in await counter.events() if isinstance(event, CostChanged)]
@@ -109,9 +109,9 @@ async def test_the_journal_tells_the_new_totals(tmp_path: Path) -> None:
     ],
 )
 async def test_what_cannot_be_booked_is_refused_and_leaves_nothing(
-    tmp_path: Path, call: dict[str, Any]
+    storage: Storage, call: dict[str, Any]
 ) -> None:
-    async with opened(tmp_path) as counter:
+    async with opened(storage) as counter:
         with pytest.raises(InvalidArgument):
             await counter.costs.add(**call)
         assert counter.costs.rows() == []
@@ -126,21 +126,21 @@ async def test_what_cannot_be_booked_is_refused_and_leaves_nothing(
         ("c", Usage(input_tokens=-1, output_tokens=1)),
     ],
 )
-async def test_usage_that_cannot_be_priced_is_refused(tmp_path: Path, model: str, usage: Usage) -> None:
-    async with opened(tmp_path) as counter:
+async def test_usage_that_cannot_be_priced_is_refused(storage: Storage, model: str, usage: Usage) -> None:
+    async with opened(storage) as counter:
         with pytest.raises(InvalidArgument):
             await counter.costs.add_usage("k", model, usage)
         assert counter.costs.rows() == []
 
 
-async def test_totals_are_exact_up_to_what_a_database_keeps(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_totals_are_exact_up_to_what_a_database_keeps(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.costs.add("k", 2**53 + 1, user_id="u")
         await counter.costs.add("k", 2, user_id="u")
         assert micros(counter, "session", "k") == 2**53 + 3
         await counter.costs.add("other", LARGEST - 2**53 - 3, user_id="u")
         assert micros(counter, "user", "u") == LARGEST
-        with pytest.raises(InvalidArgument, match="user 'u'"):
+        with pytest.raises(InvalidArgument, match="would pass"):
             await counter.costs.add("third", 1, user_id="u")
         assert micros(counter, "session", "third") is None
         await counter.restart()
@@ -148,8 +148,8 @@ async def test_totals_are_exact_up_to_what_a_database_keeps(tmp_path: Path) -> N
         assert micros(counter, "session", "third") is None
 
 
-async def test_cost_needs_no_pin_and_outlives_it(tmp_path: Path) -> None:
-    async with opened(tmp_path, PinSettings(idle_seconds=1)) as counter:
+async def test_cost_needs_no_pin_and_outlives_it(storage: Storage) -> None:
+    async with opened(storage, PinSettings(idle_seconds=1)) as counter:
         await counter.costs.add("ghost", 7)
         assert counter.pins.get("ghost") is None
         await counter.pins.pin("k", "s")
@@ -163,8 +163,8 @@ async def test_cost_needs_no_pin_and_outlives_it(tmp_path: Path) -> None:
         assert (micros(counter, "session", "k"), micros(counter, "session", "ghost")) == (3, 7)
 
 
-async def test_ten_thousand_at_once_lose_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_ten_thousand_at_once_lose_nothing(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await asyncio.gather(
             *(counter.costs.add(f"k{number % 7}", 1, user_id="u", model="m") for number in range(10_000))
         )
@@ -174,8 +174,8 @@ async def test_ten_thousand_at_once_lose_nothing(tmp_path: Path) -> None:
             await counter.restart()
 
 
-async def test_a_caller_that_leaves_is_booked_for_all_the_same(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_caller_that_leaves_is_booked_for_all_the_same(storage: Storage) -> None:
+    async with opened(storage) as counter:
         leaving = asyncio.ensure_future(counter.costs.add("k", 5))
         await asyncio.sleep(0)
         leaving.cancel()
@@ -184,8 +184,8 @@ async def test_a_caller_that_leaves_is_booked_for_all_the_same(tmp_path: Path) -
         assert micros(counter, "session", "k") == 5
 
 
-async def test_a_booking_in_a_larger_unit(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_booking_in_a_larger_unit(storage: Storage) -> None:
+    async with opened(storage) as counter:
         unit = counter.costs.booking("k", 5, user_id="u", usage=USAGE)
 
         def failing(connection: Connection) -> Booked:
@@ -202,8 +202,8 @@ async def test_a_booking_in_a_larger_unit(tmp_path: Path) -> None:
         assert len(await counter.events()) == 1
 
 
-async def test_what_the_database_refuses_changes_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_what_the_database_refuses_changes_nothing(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.costs.add("k", 5)
         await counter.database.write(
             lambda connection: connection.exec_driver_sql("ALTER TABLE costs RENAME TO gone")
@@ -222,8 +222,8 @@ bookings = st.lists(
 
 
 @given(made=bookings)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_totals_are_sums(tmp_path_factory: pytest.TempPathFactory, made: Bookings) -> None:
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_totals_are_sums(fresh: Fresh, made: Bookings) -> None:
     expected: dict[tuple[str, str], int] = defaultdict(int)
     for session, amount, *others in made:
         for scope, key in zip(("session", "user", "project", "model"), (session, *others), strict=True):
@@ -231,7 +231,7 @@ def test_totals_are_sums(tmp_path_factory: pytest.TempPathFactory, made: Booking
                 expected[scope, key] += amount
 
     async def book() -> None:
-        async with opened(tmp_path_factory.mktemp("costs")) as counter:
+        async with opened(fresh()) as counter:
             await asyncio.gather(
                 *(
                     counter.costs.add(session, amount, user_id=user, project=project, model=model)
@@ -241,5 +241,6 @@ def test_totals_are_sums(tmp_path_factory: pytest.TempPathFactory, made: Booking
             for _ in range(2):
                 assert {(row.scope, row.key): row.micros for row in counter.costs.rows()} == expected
                 await counter.restart()
+        fresh.give_back()
 
     asyncio.run(book())

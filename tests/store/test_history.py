@@ -13,6 +13,7 @@ from core.store import driver, sessions
 from core.store.history import append_in
 from core.store.message import prepare
 from core.store.sessions import Stamp
+from tests.storage.refusing import refuse
 from tests.store.remembered import NOON, Remembered
 
 BAD_KEYS = ["", "\0", "a\ud800"]
@@ -195,22 +196,16 @@ async def test_a_replacement_that_breaks_leaves_everything_as_it_was(store: Reme
         await store.history.append("k", "user", content)
     before = await store.messages("k"), await store.told("k")
 
-    def break_at_plums(connection: Connection) -> None:
-        connection.execute(
-            text(
-                "CREATE TRIGGER breaks BEFORE INSERT ON messages WHEN new.content LIKE '%plums%' "
-                "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-            )
-        )
-
-    await store.database.write(break_at_plums)
+    await store.database.write(
+        lambda connection: refuse(connection, "INSERT", "messages", "new.content LIKE '%plums%'")
+    )
     replacing = store.history.replace(
         "k", [{"role": "u", "content": "nuts"}, {"role": "u", "content": "plums"}]
     )
     neighbour = store.history.append("n", "user", "cherries")
     failure, seq = await asyncio.gather(replacing, neighbour, return_exceptions=True)
     assert isinstance(failure, StorageFailed)
-    assert "disk is full" in failure.message
+    assert "disk refuses" in failure.message
     assert seq == 1
     assert (await store.messages("k"), await store.told("k")) == before
     assert await store.found("apples") == [("k", 1)]

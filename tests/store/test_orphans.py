@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -18,8 +17,8 @@ from core.store.orphans import close_orphans
 from core.store.prices import PriceList
 from core.store.run_records import RunEnd, RunStart
 from core.store.sessions import Stamp
-from core.store.sqlite import Sqlite
 from core.store.tables import checkpoints, runs
+from tests.storage.storage import Storage
 
 PRICES = PriceList([Model(id="m", input_usd_per_million=1.0, output_usd_per_million=2.0)])
 OLD = Stamp(now=1_000, epoch="old", owner="u", project="p")
@@ -30,8 +29,8 @@ START = RunStart(
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database(Sqlite(tmp_path / "maitred.db"))
+async def database(storage: Storage) -> AsyncIterator[Database]:
+    opened = storage.open()
     yield opened
     await opened.aclose()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter as Count
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -14,6 +13,7 @@ from core.protocol import PinChanged, PinGone
 from core.settings import Pins as PinSettings
 from core.store.choice import Choice
 from core.store.pins import Changed
+from tests.storage.storage import Storage
 from tests.store.counter import MODELS, Counter, anyone, nobody, opened
 
 
@@ -31,8 +31,8 @@ def foresee(counter: Counter, key: str = "k", fingerprint: str = "a", requested:
 
 
 @pytest.mark.parametrize("operation", ["pin", "touch"])
-async def test_a_use_extends_to_the_millisecond(tmp_path: Path, operation: str) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_use_extends_to_the_millisecond(storage: Storage, operation: str) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         counter.clock.advance(0.9)
         await (counter.pins.pin("k", "s") if operation == "pin" else counter.pins.touch("k"))
@@ -46,8 +46,8 @@ async def test_a_use_extends_to_the_millisecond(tmp_path: Path, operation: str) 
         assert counter.pins.rows() == []
 
 
-async def test_nothing_but_a_use_extends(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_nothing_but_a_use_extends(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s", explicit=True)
         counter.clock.advance(0.9)
         await counter.pins.record("k", "a")
@@ -59,8 +59,8 @@ async def test_nothing_but_a_use_extends(tmp_path: Path) -> None:
         assert counter.pins.get("k") is None
 
 
-async def test_an_expired_pin_is_absent_everywhere(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_an_expired_pin_is_absent_everywhere(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         for _ in range(3):
             await counter.pins.record("k", "a")
@@ -80,8 +80,8 @@ async def test_an_expired_pin_is_absent_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a\0b", "\ud800"])
-async def test_keys_that_cannot_be_kept_are_refused(tmp_path: Path, key: str) -> None:
-    async with opened(tmp_path) as counter:
+async def test_keys_that_cannot_be_kept_are_refused(storage: Storage, key: str) -> None:
+    async with opened(storage) as counter:
         pins = counter.pins
         with pytest.raises(InvalidArgument):
             pins.get(key)
@@ -101,8 +101,8 @@ async def test_keys_that_cannot_be_kept_are_refused(tmp_path: Path, key: str) ->
             foresee(counter, requested=key)
 
 
-async def test_a_session_without_a_pin(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_session_without_a_pin(storage: Storage) -> None:
+    async with opened(storage) as counter:
         assert await counter.pins.touch("k") is None
         assert (await counter.pins.record("k", "a")).run == 0
         assert not (await counter.pins.escalate("k", anyone)).changed
@@ -111,8 +111,8 @@ async def test_a_session_without_a_pin(tmp_path: Path) -> None:
         assert await counter.events() == []
 
 
-async def test_answers_are_copies(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_answers_are_copies(storage: Storage) -> None:
+    async with opened(storage) as counter:
         before = await counter.pins.pin("k", "s")
         await counter.pins.touch("k")
         assert before.request_count == 1
@@ -120,8 +120,8 @@ async def test_answers_are_copies(tmp_path: Path) -> None:
             before.model = "c"  # type: ignore[misc]
 
 
-async def test_a_restart_changes_nothing_and_stops_no_clock(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_restart_changes_nothing_and_stops_no_clock(storage: Storage) -> None:
+    async with opened(storage) as counter:
         for key in ("k", "other"):
             await counter.pins.pin(key, "s")
         await counter.pins.record("k", "a")
@@ -145,8 +145,8 @@ async def test_a_restart_changes_nothing_and_stops_no_clock(tmp_path: Path) -> N
         assert await counter.stored() == 0
 
 
-async def test_clearing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_clearing(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s", explicit=True)
         assert await counter.pins.clear("k")
         assert counter.pins.get("k") is None
@@ -158,8 +158,8 @@ async def test_clearing(tmp_path: Path) -> None:
         ]
 
 
-async def test_the_journal_has_a_word_for_everything(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_the_journal_has_a_word_for_everything(storage: Storage) -> None:
+    async with opened(storage) as counter:
         pins = counter.pins
         await pins.pin("k", "s", explicit=True)
         await pins.touch("k")
@@ -186,8 +186,8 @@ async def test_the_journal_has_a_word_for_everything(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------- foresee and count
 
 
-async def test_foreseeing_changes_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_foreseeing_changes_nothing(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         before = counter.pins.get("k")
         for _ in range(5):
@@ -198,8 +198,8 @@ async def test_foreseeing_changes_nothing(tmp_path: Path) -> None:
         assert counter.pins.get("k") == before
 
 
-async def test_a_conversation_that_repeats_itself_climbs(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_conversation_that_repeats_itself_climbs(storage: Storage) -> None:
+    async with opened(storage) as counter:
         models = []
         for _ in range(8):
             choice = foresee(counter)
@@ -213,8 +213,8 @@ async def test_a_conversation_that_repeats_itself_climbs(tmp_path: Path) -> None
         assert (pin.model, pin.strikes, pin.request_count) == ("c", 0, 9)
 
 
-async def test_attempts_that_bring_nothing_do_not_strike(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_attempts_that_bring_nothing_do_not_strike(storage: Storage) -> None:
+    async with opened(storage) as counter:
         for _ in range(10):
             foresee(counter)
         await counter.pins.count(foresee(counter))
@@ -225,8 +225,8 @@ async def test_attempts_that_bring_nothing_do_not_strike(tmp_path: Path) -> None
         assert pin.strikes == 0
 
 
-async def test_a_named_model_never_escalates(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_named_model_never_escalates(storage: Storage) -> None:
+    async with opened(storage) as counter:
         pin = await counter.pins.count(foresee(counter, requested="s"))
         for _ in range(4):
             pin = await counter.pins.count(foresee(counter, requested="s"))
@@ -236,14 +236,14 @@ async def test_a_named_model_never_escalates(tmp_path: Path) -> None:
         assert foresee(counter).escalates
 
 
-async def test_the_repeat_limit_is_a_setting(tmp_path: Path) -> None:
-    async with opened(tmp_path, PinSettings(repeat_limit=2)) as counter:
+async def test_the_repeat_limit_is_a_setting(storage: Storage) -> None:
+    async with opened(storage, PinSettings(repeat_limit=2)) as counter:
         await counter.pins.count(foresee(counter))
         assert foresee(counter).escalates
 
 
-async def test_a_unit_in_a_larger_one(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_unit_in_a_larger_one(storage: Storage) -> None:
+    async with opened(storage) as counter:
         unit = counter.pins.count_unit(foresee(counter), counter.clock.now())
 
         def failing(connection: Connection) -> Changed:
@@ -262,8 +262,8 @@ async def test_a_unit_in_a_larger_one(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------ bounds and expiry
 
 
-async def test_the_least_recently_used_makes_room(tmp_path: Path) -> None:
-    async with opened(tmp_path, PinSettings(max_entries=3)) as counter:
+async def test_the_least_recently_used_makes_room(storage: Storage) -> None:
+    async with opened(storage, PinSettings(max_entries=3)) as counter:
         for key in "abc":
             await counter.pins.pin(key, "s")
             counter.clock.advance(0.001)
@@ -278,8 +278,8 @@ async def test_the_least_recently_used_makes_room(tmp_path: Path) -> None:
         assert [key for key in "abcde" if counter.pins.get(key)] == ["a", "d", "e"]
 
 
-async def test_the_cost_of_what_makes_room_stays(tmp_path: Path) -> None:
-    async with opened(tmp_path, PinSettings(max_entries=1)) as counter:
+async def test_the_cost_of_what_makes_room_stays(storage: Storage) -> None:
+    async with opened(storage, PinSettings(max_entries=1)) as counter:
         await counter.pins.pin("a", "s")
         await counter.costs.add("a", 7)
         await counter.pins.pin("b", "s")
@@ -289,18 +289,18 @@ async def test_the_cost_of_what_makes_room_stays(tmp_path: Path) -> None:
         assert total.micros == 7
 
 
-async def test_a_smaller_bound_takes_the_newest(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_smaller_bound_takes_the_newest(storage: Storage) -> None:
+    async with opened(storage) as counter:
         for key in "abcdef":
             await counter.pins.pin(key, "s")
             counter.clock.advance(0.001)
-    async with opened(tmp_path, PinSettings(max_entries=2)) as counter:
+    async with opened(storage, PinSettings(max_entries=2)) as counter:
         assert [row.session_key for row in counter.pins.rows()] == ["e", "f"]
         assert await counter.stored() == 2
 
 
-async def test_a_use_on_its_way_saves_a_pin_from_making_room(tmp_path: Path) -> None:
-    async with opened(tmp_path, PinSettings(max_entries=2)) as counter:
+async def test_a_use_on_its_way_saves_a_pin_from_making_room(storage: Storage) -> None:
+    async with opened(storage, PinSettings(max_entries=2)) as counter:
         await counter.pins.pin("a", "s")
         await counter.pins.pin("b", "s")
         # both are on the way at once: memory drops `a` for `c` while the touch of `a` is already written
@@ -312,8 +312,8 @@ async def test_a_use_on_its_way_saves_a_pin_from_making_room(tmp_path: Path) -> 
         assert {key for key in "abc" if counter.pins.get(key)} == living
 
 
-async def test_expiring_drops_what_is_over(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_expiring_drops_what_is_over(storage: Storage) -> None:
+    async with opened(storage) as counter:
         for key in "abc":
             await counter.pins.pin(key, "s")
             counter.clock.advance(0.4)
@@ -330,8 +330,8 @@ async def test_expiring_drops_what_is_over(tmp_path: Path) -> None:
         assert [event for event in what_happened([*await counter.events()]) if event[0] == "expired"] == gone
 
 
-async def test_a_pin_set_anew_is_not_expired_with_its_old_self(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_pin_set_anew_is_not_expired_with_its_old_self(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("a", "s")
         counter.clock.advance(1.001)
         renewed = asyncio.ensure_future(counter.pins.pin("a", "m"))
@@ -341,8 +341,8 @@ async def test_a_pin_set_anew_is_not_expired_with_its_old_self(tmp_path: Path) -
         assert await counter.stored() == 1
 
 
-async def test_expiring_thousands(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_expiring_thousands(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await asyncio.gather(*(counter.pins.pin(f"k{number}", "s") for number in range(1201)))
         counter.clock.advance(1.001)
         assert len(counter.pins.expire()) == 1201
@@ -352,8 +352,8 @@ async def test_expiring_thousands(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------- concurrency and failure
 
 
-async def test_concurrent_changes_lose_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_concurrent_changes_lose_nothing(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         await asyncio.gather(*(counter.pins.touch("k") for _ in range(200)))
         recorded = await asyncio.gather(*(counter.pins.record("k", "a") for _ in range(100)))
@@ -367,8 +367,8 @@ async def test_concurrent_changes_lose_nothing(tmp_path: Path) -> None:
         assert counter.pins.get("k") == before
 
 
-async def test_memory_and_journal_follow_the_order_of_the_commits(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_memory_and_journal_follow_the_order_of_the_commits(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         await asyncio.gather(
             *(
@@ -386,8 +386,8 @@ async def test_memory_and_journal_follow_the_order_of_the_commits(tmp_path: Path
         assert counter.pins.get("k") == before
 
 
-async def test_a_caller_that_leaves_does_not_leave_memory_behind(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_a_caller_that_leaves_does_not_leave_memory_behind(storage: Storage) -> None:
+    async with opened(storage) as counter:
         leaving = asyncio.ensure_future(counter.pins.pin("k", "s"))
         await asyncio.sleep(0)
         leaving.cancel()
@@ -397,8 +397,8 @@ async def test_a_caller_that_leaves_does_not_leave_memory_behind(tmp_path: Path)
         assert what_happened([*await counter.events()]) == [("pinned", "k")]
 
 
-async def test_what_the_database_refuses_changes_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_what_the_database_refuses_changes_nothing(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         before = counter.pins.get("k")
         await counter.database.write(
@@ -411,8 +411,8 @@ async def test_what_the_database_refuses_changes_nothing(tmp_path: Path) -> None
         assert len(await counter.events()) == 1
 
 
-async def test_after_the_database_is_closed(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_after_the_database_is_closed(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         await counter.database.aclose()
         await counter.database.aclose()
@@ -422,8 +422,8 @@ async def test_after_the_database_is_closed(tmp_path: Path) -> None:
         assert counter.pins.expire() == ["k"]
 
 
-async def test_who_may_use_a_model_is_asked_on_the_loop(tmp_path: Path) -> None:
-    async with opened(tmp_path) as counter:
+async def test_who_may_use_a_model_is_asked_on_the_loop(storage: Storage) -> None:
+    async with opened(storage) as counter:
         await counter.pins.pin("k", "s")
         asked: list[str] = []
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
-from sqlite3 import IntegrityError
 
+import psycopg
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import Connection, Engine, create_engine, select
+from sqlalchemy import Connection, select
 
 from core.store import run_records
-from core.store.migrations import migrate
 from core.store.run_records import Orphan, RunEnd, RunStart
 from core.store.sessions import Stamp
 from core.store.tables import checkpoints, runs, sessions
+from tests.storage.storage import Storage
 
 RUN = RunStart(
     run_id="r1", session_key="k", user_id="u", provider="openai", model="m", epoch="old", started_at=1000
@@ -30,14 +30,13 @@ END = RunEnd(
     estimated=True,
 )
 
+INTEGRITY = (sqlite3.IntegrityError, psycopg.IntegrityError)
+
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    engine: Engine = create_engine(f"sqlite:///{tmp_path / 'maitred.sqlite'}")
-    with engine.begin() as connection:
-        migrate(connection, "here")
+def connection(storage: Storage) -> Iterator[Connection]:
+    with storage.scratch() as connection:
         yield connection
-    engine.dispose()
 
 
 def texts(connection: Connection) -> dict[str, str]:
@@ -72,7 +71,7 @@ def test_a_run_ends_once(connection: Connection) -> None:
 
 def test_a_run_starts_once(connection: Connection) -> None:
     run_records.start(connection, RUN)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(INTEGRITY):
         run_records.start(connection, RUN)
 
 

@@ -1,4 +1,4 @@
-"""behaviours/history.md, decision 7, on SQLite."""
+"""behaviours/history.md, decision 7, on every database."""
 
 from __future__ import annotations
 
@@ -181,10 +181,9 @@ async def test_reindex_can_be_interrupted_and_begun_again(store: Remembered) -> 
     assert await store.found("fresh") == [("other", 1)]
     assert len(await store.found("message", limit=1000)) >= 200
     await store.search.reindex()
-    assert [words for _, words in await store.database.read(index_rows)] == [
-        *(words for _, words in whole),
-        "fresh",
-    ]
+    rows = await store.database.read(index_rows)
+    assert [words for _, words in rows[:-1]] == [words for _, words in whole]
+    assert "fresh" in rows[-1][1]
 
 
 async def test_others_write_between_the_batches(store: Remembered) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
 
 from core.errors import InvalidArgument, StorageFailed
 from core.store.conversation import Reconciled, reconcile
 from core.store.sessions import Stamp
 from core.store.transfer import Mode
+from tests.storage.refusing import refuse
 from tests.store.remembered import NOON, Remembered
 
 
@@ -143,22 +143,18 @@ async def test_an_unknown_mode_is_refused(store: Remembered) -> None:
 @pytest.mark.parametrize(
     "breaks",
     [
-        "BEFORE INSERT ON messages WHEN new.session_key = 'b:2' AND new.content LIKE '%pears%'",
-        "BEFORE INSERT ON audit WHEN new.action = 'transferred'",
-        "BEFORE INSERT ON configuration WHEN new.session_key = 'b:2'",
+        ("messages", "new.session_key = 'b:2' AND new.content LIKE '%pears%'"),
+        ("audit", "new.action = 'transferred'"),
+        ("configuration", "new.session_key = 'b:2'"),
     ],
 )
 async def test_a_transfer_that_breaks_leaves_everything_as_it_was(
-    store: Remembered, mode: Mode, breaks: str
+    store: Remembered, mode: Mode, breaks: tuple[str, str]
 ) -> None:
     await fill(store)
     before = await everything(store)
-
-    def prepare(connection: Connection) -> None:
-        connection.execute(text(f"CREATE TRIGGER breaks {breaks} BEGIN SELECT RAISE(ABORT, 'full'); END"))
-
-    await store.database.write(prepare)
-    with pytest.raises(StorageFailed, match="full"):
+    await store.database.write(lambda connection: refuse(connection, "INSERT", *breaks))
+    with pytest.raises(StorageFailed, match="disk refuses"):
         await store.transfer.run("a:1", "b:2", mode=mode, with_config=True)
     assert await everything(store) == before
     assert await store.history.append("b:2", "user", "x") == 2, "the numbers were not taken either"

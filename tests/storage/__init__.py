@@ -1,0 +1,1 @@
+"""The databases that tests run on: SQLite files, and a real PostgreSQL."""
