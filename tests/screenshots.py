@@ -9,14 +9,20 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from textual.pilot import Pilot
+
 from console.app import ConsoleApp
 from console.sandbox.house import Plan
-from tests.sandbox.stepping import stepped
+from tests.sandbox.stepping import Stepped, stepped
 
 TARGET = Path(__file__).parent.parent / "screenshots"
 SIZE = (120, 36)
 PLAN = Plan(scenario="peak", users=60, seed=7)
 PLAYED_SECONDS = 600.0
+WATCHED_SECONDS = 540
+"""So long the console has been open when the pictures are taken: its trends are those of what it has seen."""
+
+_STEP_SECONDS = 15
 
 SHOWN = {"queues": "1", "runs": "2", "sessions": "3", "strikes": "4", "cost": "5"}
 """Picture → the key of its pane."""
@@ -26,12 +32,15 @@ async def pictures() -> dict[str, str]:
     """Every picture by its name, as SVG. The same each time, because the clock of the house stands still."""
     with tempfile.TemporaryDirectory() as folder:
         async with stepped(Path(folder), PLAN) as play:
-            await play.play(PLAYED_SECONDS)
+            await play.play(PLAYED_SECONDS - WATCHED_SECONDS)
             app = ConsoleApp(play.core, clock=play.clock, title="maitred sandbox")
             found = {}
             async with app.run_test(size=SIZE) as pilot:
                 while app.desk.feed.link != "live":
                     await pilot.pause(0.05)
+                for _ in range(WATCHED_SECONDS // _STEP_SECONDS):
+                    await play.play(_STEP_SECONDS)
+                    await _caught_up(app, pilot, play)
                 for name, key in SHOWN.items():
                     for press in (key, "down", "down"):
                         await pilot.press(press)
@@ -39,6 +48,15 @@ async def pictures() -> dict[str, str]:
                         await pilot.pause()
                     found[name] = app.export_screenshot(title="maitred sandbox")
             return found
+
+
+async def _caught_up(app: ConsoleApp, pilot: Pilot[None], play: Stepped) -> None:
+    """The console reads by the clock that stands still: what has happened is on its screen when it has read it all."""
+    while app.desk.state.cursor != play.core.journal.cursor:
+        await play.play(0.1)
+        await pilot.pause()
+    app.draw()
+    await pilot.pause()
 
 
 def main() -> None:

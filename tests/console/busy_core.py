@@ -11,6 +11,7 @@ from core.clock import ManualClock, timestamp
 from core.protocol import (
     MOST_AHEAD,
     AbortRun,
+    AdmitNow,
     AnyCommand,
     Because,
     ClearDirty,
@@ -21,8 +22,10 @@ from core.protocol import (
     Explanation,
     MarkDirty,
     Outcome,
+    PauseAdmission,
     Preview,
     Refused,
+    ResumeAdmission,
     RunBatch,
     RunRow,
     SessionDetail,
@@ -157,5 +160,11 @@ def _answer(command: AnyCommand, count: int) -> str:
             return f"{count} sessions will be rebuilt at their next use"
         case ClearDirty():
             return "mark taken back"
+        case AdmitNow():
+            return "admitted"
+        case PauseAdmission():
+            return f"admission to {command.model or 'every model'} is paused"
+        case ResumeAdmission():
+            return f"admission to {command.model or 'every model'} goes on"
         case _:
             raise AssertionError(f"{action_of(command)} is not played")

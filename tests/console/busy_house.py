@@ -191,7 +191,7 @@ def _add_queues(core: BusyCore, dice: random.Random) -> None:
         "claude-opus-4-1": {"health": "degraded", "paused_reason": "degraded"},
         "deepseek-r1-distill-llama-70b": {"health": "unhealthy", "paused_reason": "unhealthy"},
         "mistral-small-3.2": {"paused_reason": "closed"},
-        "gpt-5.1-codex": {"paused_reason": "paused", "paused": True},
+        "gpt-4.1-mini": {"paused_reason": "paused", "paused": True},
         SEATED: {
             "waiting": 14,
             "seated": 72,

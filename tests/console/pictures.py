@@ -247,10 +247,10 @@ _DIALOGS = {
     "evict-refused": Picture("✗ evict refused", pane="3", on=KEY, keys=("E",)),
     "abort-impossible": Picture("no run here to abort", pane="3", on=LATE, keys=("X",)),
     "why-waiting": Picture(
-        "ahead", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "i"), covers=("screen WhyScreen",)
+        "at capacity", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "i"), covers=("screen WhyScreen",)
     ),
-    "why-session": Picture("another name", pane="3", on=KEY, keys=("i",)),
-    "pause-menu": Picture("r  resume all", pane="1", on=SEATED, keys=("P",), covers=("dialog pause",)),
+    "why-session": Picture("changed by", pane="3", on=KEY, keys=("i",)),
+    "pause-menu": Picture("esc  cancel", pane="1", on=SEATED, keys=("P",), covers=("dialog pause",)),
     "pause-one": Picture("✓ pause", pane="1", on=SEATED, keys=("P", "o"), covers=("choice one",)),
     "pause-all": Picture(
         "Pause all models?", pane="1", on=SEATED, keys=("P", "a"), covers=("choice pause-all",)
