@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.agents import Directory
 from core.errors import ShuttingDown
@@ -30,10 +30,12 @@ from core.protocol import (
     ViewPart,
 )
 from core.server.loop import loop_factory
-from core.server.serve import Server, asgi
 from core.session_core import SessionCore
 from core.settings import Folders, Loaded
 from core.store.lock import FolderLock
+
+if TYPE_CHECKING:
+    from core.server.serve import Server
 
 T = TypeVar("T")
 
@@ -77,6 +79,9 @@ class EmbeddedCore:
             core = await SessionCore.open(settings, folders.data, directory=directory, lock=lock)
             if listener is None:
                 return core, None
+            # not imported for a core that nobody can ask anything over a network: 3 MB
+            from core.server.serve import Server, asgi
+
             try:
                 server = Server(core, listener, asgi(core, folders.state))
                 await server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,9 +17,11 @@ from core.agents import Directory
 from core.agents.scripted import ScriptedAgent
 from core.clock import Clock, ScaledClock
 from core.embedded import EmbeddedCore
-from core.server.serve import Server, asgi
 from core.session_core import SessionCore
 from core.settings import Server as ServerSettings
+
+if TYPE_CHECKING:
+    from core.server.serve import Server
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +85,9 @@ async def embed_sandbox(
     async def build() -> tuple[SessionCore, Server | None]:
         if listener is None:
             return await open_sandbox(plan, folder), None
+        # a server is not even imported where nobody can ask it anything
+        from core.server.serve import Server, asgi
+
         host, port = listener.getsockname()[:2]
         core = await open_sandbox(plan, folder, server=ServerSettings(host=host, port=port))
         try:
