@@ -43,14 +43,14 @@ from core.protocol import (
 from core.readings import Readings
 from core.router import SessionRouter
 from core.runs import Lagged, RunRegistry, StoredRuns
-from core.settings import SQLITE, Settings
+from core.settings import Settings
 from core.store import audit, configuration, sessions
 from core.store import search as searching
 from core.store.costs import Costs
 from core.store.database import Database
 from core.store.facts import house_id
 from core.store.history import page_in
-from core.store.lock import FolderLock
+from core.store.lock import FolderLock, lock_for
 from core.store.opening import backend_of
 from core.store.pins import Pins
 from core.store.prices import PriceList
@@ -145,8 +145,7 @@ class SessionCore:
         """
         clock = clock or SystemClock()
         new_id = new_id or Ids().new
-        if lock is None and settings.storage.url == SQLITE:
-            lock = FolderLock(folder)
+        lock = lock or lock_for(settings.storage.url, folder)
         try:
             database = Database(backend_of(settings.storage.url, folder))
         except BaseException:

@@ -15,6 +15,8 @@ from console.output import write_line
 from core.errors import MaitredError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from core.settings import Loaded
 
 _GLYPHS = {"good": "✓", "note": "!", "wrong": "✗"}
@@ -51,7 +53,7 @@ def examine(config_file: str | None) -> list[Check]:
     return [
         _settings(loaded),
         *folders.check_folders(here),
-        folders.check_database(here.data),
+        _database(loaded, here.data),
         folders.check_port(settings.server, settings.tokens, here.data),
         *upstreams.check(loaded),
         _console(loaded),
@@ -60,11 +62,31 @@ def examine(config_file: str | None) -> list[Check]:
 
 
 def _settings(loaded: Loaded) -> Check:
-    if loaded.settings.storage.url != "sqlite":
-        return wrong("settings", "storage.url: this version keeps its data in SQLite", 'set it to "sqlite"')
     if loaded.path.is_file():
         return good("settings", f"{loaded.path} is right")
     return good("settings", f"no file at {loaded.path}: the defaults hold (maitred init writes one)")
+
+
+def _database(loaded: Loaded, data: Path) -> Check:
+    """The file in the data folder, or whether the server answers."""
+    from core.settings import SQLITE
+    from core.store.opening import backend_of
+
+    if loaded.settings.storage.url == SQLITE:
+        return folders.check_database(data)
+    try:
+        backend = backend_of(loaded.settings.storage.url, data)
+    except MaitredError as error:
+        return wrong("database", error.message, "")
+    try:
+        with backend.reader() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except Exception as error:
+        said = backend.reason(error) or str(error)
+        return wrong("database", f"{backend.place}: {said}", "start the server, or correct storage.url")
+    finally:
+        backend.close()
+    return good("database", f"{backend.place} answers")
 
 
 def _console(loaded: Loaded) -> Check:

@@ -33,13 +33,13 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
     from core.server.auth import check_exposure
     from core.server.listener import bind
     from core.settings import user_name
-    from core.store.lock import FolderLock
+    from core.store.lock import lock_for
 
     require_terminal()
     loaded = load_settings(config_file, host, port)
     check_exposure(loaded.settings.server.host, loaded.settings.tokens)
     folders = ready_folders()
-    lock = FolderLock(folders.data)
+    lock = lock_for(loaded.settings.storage.url, folders.data)
     listener = bind(loaded.settings.server)
     house: list[EmbeddedCore] = []
 
@@ -71,7 +71,8 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
             return Ended(run_console(app), app.play)
         finally:
             asyncio.run(let_go(True))
-            lock.release()
+            if lock is not None:
+                lock.release()
 
 
 def _import_embedded() -> type[EmbeddedCore]:

@@ -43,24 +43,19 @@ def info(config_file: str | None) -> None:
 
 def _flat(section: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Dotted keys with their values; lists of tables stay together, and no token's hash is shown."""
+    from core.settings import without_secrets
+
     rows: list[tuple[str, Any]] = []
     for name, value in section.items():
         if name == "tokens":
             rows.append((name, [f"{token['name']} ({token['role']})" for token in value]))
         elif name == "url":
-            rows.append((prefix + name, _without_password(value)))
+            rows.append((prefix + name, without_secrets(value)))
         elif isinstance(value, dict):
             rows.extend(_flat(value, f"{prefix}{name}."))
         else:
             rows.append((prefix + name, value))
     return rows
-
-
-def _without_password(url: str) -> str:
-    """A database's address as it may be shown."""
-    head, at, host = url.rpartition("@")
-    scheme, _, user = head.partition("://")
-    return f"{scheme}://{user.partition(':')[0]}@{host}" if at else url
 
 
 @click.group()

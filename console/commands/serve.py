@@ -29,18 +29,18 @@ def serve(config_file: str | None, host: str | None, port: int | None) -> None:
     from core.server.auth import check_exposure
     from core.server.listener import bind
     from core.server.loop import loop_factory
-    from core.store.lock import FolderLock
+    from core.store.lock import lock_for
 
     loaded = load_settings(config_file, host, port)
     check_exposure(loaded.settings.server.host, loaded.settings.tokens)
     folders = ready_folders()
-    lock = FolderLock(folders.data)
+    lock = lock_for(loaded.settings.storage.url, folders.data)
     listener = bind(loaded.settings.server)
     with contextlib.closing(listener), asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(loaded, folders, lock, listener))
 
 
-async def _serve(loaded: Loaded, folders: Folders, lock: FolderLock, listener: socket.socket) -> None:
+async def _serve(loaded: Loaded, folders: Folders, lock: FolderLock | None, listener: socket.socket) -> None:
     from core.agents import Directory
     from core.server.serve import Server, asgi
     from core.session_core import SessionCore

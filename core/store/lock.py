@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from core.errors import FolderInUse, FolderUnusable
+from core.settings import SQLITE
 
 
 class FolderLock:
@@ -43,6 +44,11 @@ class FolderLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def lock_for(storage_url: str, folder: Path) -> FolderLock | None:
+    """The lock that a storage needs: SQLite's data folder, and none for a server, which many may share."""
+    return FolderLock(folder) if storage_url == SQLITE else None
 
 
 def url_of_holder(folder: Path) -> str | None:

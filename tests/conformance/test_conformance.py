@@ -12,10 +12,14 @@ from _pytest.mark import ParameterSet
 
 from tests.conformance.expected_failures import EXPECTED_FAILURES
 from tests.conformance.play import Case, play, read_cases
+from tests.storage.storage import Storage
 
 OWN = Path(__file__).parent / "cases"
-STORAGES = {"sqlite": "sqlite"}
-"""Storage → its URL in the settings. The first one's tests are named ``part::name``, another's with its own name."""
+STORAGES = ("sqlite", "postgres")
+"""The first one's tests are named ``part::name``, another's with its own name."""
+
+WITHOUT_STORAGE = frozenset({"router"})
+"""Parts that store nothing: their cases are played once."""
 
 
 def _folders() -> list[Path]:
@@ -40,9 +44,11 @@ def _cases() -> list[Case]:
 
 def _parameters() -> list[ParameterSet]:
     parameters = []
-    for number, (storage, url) in enumerate(STORAGES.items()):
+    for number, storage in enumerate(STORAGES):
         namesakes: Counter[str] = Counter()
         for case in _cases():
+            if number and case.part in WITHOUT_STORAGE:
+                continue
             reason = EXPECTED_FAILURES.get(case.id)
             marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
             name = case.id if number == 0 else f"{case.id} on {storage}"
@@ -50,13 +56,13 @@ def _parameters() -> list[ParameterSet]:
             if namesakes[case.id] > 1:
                 # pytest would rename both, and the first would be called what nobody looks for
                 name += f" ({namesakes[case.id]})"
-            parameters.append(pytest.param(case, url, id=name, marks=marks))
+            parameters.append(pytest.param(case, storage, id=name, marks=marks))
     return parameters
 
 
-@pytest.mark.parametrize(("case", "storage_url"), _parameters())
-async def test_case(case: Case, storage_url: str, tmp_path: Path) -> None:
-    await play(case, tmp_path, storage_url)
+@pytest.mark.parametrize(("case", "storage"), _parameters(), indirect=["storage"])
+async def test_case(case: Case, storage: Storage) -> None:
+    await play(case, storage.folder, storage.url)
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -20,7 +20,7 @@ from core.server.listener import bind
 from core.server.serve import Server, asgi
 from core.session_core import SessionCore
 from core.settings import Server as ServerSettings
-from core.settings import Settings, Upstream
+from core.settings import Settings, Storage, Upstream
 from tests.upstream.server import Upstream as TestUpstream
 
 
@@ -64,9 +64,21 @@ def command_id() -> str:
     return uuid4().hex
 
 
-@pytest.fixture(params=["session_core", "embedded", "remote"])
+@pytest.fixture(
+    params=[
+        ("session_core", "sqlite"),
+        ("embedded", "sqlite"),
+        ("remote", "sqlite"),
+        ("session_core", "postgres"),
+    ],
+    ids=["session_core", "embedded", "remote", "session_core-postgres"],
+)
 async def face(request: pytest.FixtureRequest, tmp_path: Path, upstream: TestUpstream) -> AsyncIterator[Face]:
-    settings = Settings(upstreams=[Upstream(name="test", base_url=upstream.base_url)])
+    kind, kept_in = request.param
+    kept_at = request.getfixturevalue("postgres").url if kept_in == "postgres" else kept_in
+    settings = Settings(
+        upstreams=[Upstream(name="test", base_url=upstream.base_url)], storage=Storage(url=kept_at)
+    )
     listener = bind(ServerSettings(port=0))
 
     async def build() -> tuple[SessionCore, Server]:
@@ -80,7 +92,7 @@ async def face(request: pytest.FixtureRequest, tmp_path: Path, upstream: TestUps
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listener.close)
         core: Core
-        if request.param == "embedded":
+        if kind == "embedded":
             embedded = await EmbeddedCore.over(build, actor="local")
             stack.push_async_callback(embedded.aclose)
             core, url = embedded, str(embedded.url)
@@ -88,7 +100,7 @@ async def face(request: pytest.FixtureRequest, tmp_path: Path, upstream: TestUps
             inner, server = await build()
             stack.push_async_callback(server.leave, 0)
             core, url = inner, server.url
-            if request.param == "remote":
+            if kind == "remote":
                 core = RemoteCore(url, local_token(tmp_path))
                 stack.push_async_callback(core.aclose)
         face = Face(core, url)

@@ -16,6 +16,7 @@ from console.commands.health.terminal import _characters, _clipboard, _colours, 
 from console.commands.health.upstreams import _judged
 from core.settings import Upstream as UpstreamSettings
 from tests.processes.processes import House, Serving
+from tests.storage.storage import Storage
 from tests.upstream import Upstream
 
 UTF8 = {"PYTHONIOENCODING": "utf-8"}
@@ -94,10 +95,17 @@ def test_wrong_settings_are_told_beside_what_can_be_checked(house: House) -> Non
     assert {"data", "database", "terminal"} <= set(checks)
 
 
-def test_a_storage_that_no_start_would_take(house: House) -> None:
-    code, checks = examined(house, MAITRED_STORAGE_URL="postgresql://me:hidden@db/maitred")
-    assert (code, checks["settings"]["verdict"]) == (1, "wrong")
+def test_a_storage_that_does_not_answer(house: House) -> None:
+    url = f"postgresql://me:hidden@/maitred?host={house.home}"
+    code, checks = examined(house, MAITRED_STORAGE_URL=url)
+    assert (code, checks["database"]["verdict"]) == (1, "wrong")
+    assert "me@/maitred" in checks["database"]["said"]
     assert "hidden" not in str(checks)
+
+
+def test_a_storage_that_answers(house: House, postgres: Storage) -> None:
+    _, checks = examined(house, MAITRED_STORAGE_URL=postgres.url)
+    assert checks["database"]["verdict"] == "good"
 
 
 def test_a_wrong_theme_and_a_wrong_key(house: House) -> None:

@@ -1,4 +1,4 @@
-"""Plays the cases of admission on a waiting room over a SQLite file."""
+"""Plays the cases of admission on a waiting room over a real database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.clock import ManualClock
 from core.journal import Journal
 from core.settings import Settings
 from core.store.database import Database
-from core.store.sqlite import Sqlite
+from core.store.opening import backend_of
 
 _ACTOR = "conformance"
 
@@ -30,7 +30,7 @@ class AdmissionPlayer:
 
     async def open(self) -> None:
         """Open the database and the room, as the core does."""
-        self._database = Database(Sqlite(self._folder / "maitred.db"))
+        self._database = Database(backend_of(self._settings.storage.url, self._folder))
         journal = Journal(self._clock, uuid.uuid4().hex, max_events=10_000, max_bytes=1_000_000)
         self._room = await WaitingRoom.open(
             self._settings.admission,

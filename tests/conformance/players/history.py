@@ -13,21 +13,21 @@ from core.store.audit import Audit
 from core.store.configuration import Configuration
 from core.store.database import Database
 from core.store.history import History
+from core.store.opening import backend_of
 from core.store.search import Search
-from core.store.sqlite import Sqlite
 from core.store.transfer import Transfer
 
 
 async def open_player(settings: Settings, clock: ManualClock, folder: Path) -> HistoryPlayer:
-    """A player on an empty or used folder; SQLite is the one storage there is so far."""
-    assert settings.storage.url == "sqlite"
-    return HistoryPlayer(clock, folder)
+    """A player on an empty or used storage."""
+    return HistoryPlayer(settings, clock, folder)
 
 
 class HistoryPlayer:
     """Plays the operations of the history part; each `restart` is a new epoch."""
 
-    def __init__(self, clock: ManualClock, folder: Path) -> None:
+    def __init__(self, settings: Settings, clock: ManualClock, folder: Path) -> None:
+        self._settings = settings
         self._clock = clock
         self._folder = folder
         self._lives = 0
@@ -108,7 +108,7 @@ class HistoryPlayer:
     def _open(self) -> None:
         self._lives += 1
         epoch = f"life-{self._lives}"
-        self._database = Database(Sqlite(self._folder / "maitred.sqlite"))
+        self._database = Database(backend_of(self._settings.storage.url, self._folder))
         self._history = History(self._database, self._clock, epoch)
         self._configuration = Configuration(self._database, self._clock, epoch)
         self._transfers = Transfer(self._database, self._clock, epoch)

@@ -13,10 +13,10 @@ from core.settings import Settings
 from core.store.costs import Costs
 from core.store.database import Database
 from core.store.fingerprint import derive_key, fingerprint
+from core.store.opening import backend_of
 from core.store.pin import Pin
 from core.store.pins import Pins
 from core.store.prices import PriceList, Usage
-from core.store.sqlite import Sqlite
 
 _SCOPES: dict[str, CostScope] = {
     "sessionKey": "session",
@@ -32,12 +32,12 @@ class PinsPlayer:
     def __init__(self, settings: Settings, clock: ManualClock, folder: Path) -> None:
         self._settings = settings
         self._clock = clock
-        self._path = folder / "maitred.sqlite"
+        self._folder = folder
 
     async def open(self) -> None:
         settings, clock = self._settings, self._clock
         models = settings.admission.models
-        self._database = Database(Sqlite(self._path))
+        self._database = Database(backend_of(self._settings.storage.url, self._folder))
         journal = Journal(
             clock, "epoch", max_events=settings.journal.events, max_bytes=settings.journal.bytes
         )

@@ -15,8 +15,8 @@ from core.journal import Journal
 from core.runs import Lagged, RunRegistry, StoredRuns, Subscription, exit_code_of, position
 from core.settings import Settings
 from core.store.database import Database
+from core.store.opening import backend_of
 from core.store.prices import PriceList
-from core.store.sqlite import Sqlite
 
 
 class Follower:
@@ -57,7 +57,7 @@ class RunsPlayer:
     async def open(self) -> None:
         epoch = f"e{next(self._lives)}"
         journal = self._settings.journal
-        self._database = Database(Sqlite(self._folder / "maitred.db"))
+        self._database = Database(backend_of(self._settings.storage.url, self._folder))
         self._records = StoredRuns(self._database, epoch=epoch, clock=self._clock, prices=PriceList([]))
         self._registry = RunRegistry(
             self._settings.runs,
