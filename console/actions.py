@@ -83,7 +83,7 @@ class Action:
     makes: Maker | None = None
     group: str = "Look"
     footer: int = 0
-    """How early it is shown in the footer: 1 first, 0 never."""
+    """How early it is shown in the footer, after the acts on the row: 1 first, 0 never."""
     fresh: bool = False
     """Whether it is offered only in a fresh house: nothing is set up in it, and nobody has come yet."""
 
@@ -219,9 +219,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("help", "?", "help", "everywhere", "what can be done here", footer=7),
     Action("quit", "q", "back/quit", "everywhere", "back; at the top: quit, and ask if turns run", footer=8),
     Action("quit-now", "ctrl+q", "quit now", "everywhere", "quit at once; turns in flight are cut off"),
-    Action(
-        "abort", "X", "abort", "everywhere", "abort the run; asks first", "loses work", abort, "Act", footer=1
-    ),
+    Action("abort", "X", "abort", "everywhere", "abort the run; asks first", "loses work", abort, "Act"),
     Action(
         "evict",
         "E",
@@ -231,7 +229,6 @@ ACTIONS: tuple[Action, ...] = (
         "reversible",
         evict,
         "Act",
-        footer=2,
     ),
     Action(
         "close",
@@ -252,7 +249,6 @@ ACTIONS: tuple[Action, ...] = (
         "menu",
         mark_dirty,
         "Act",
-        footer=3,
     ),
     Action(
         "admit",

@@ -70,6 +70,8 @@ class Pane(Generic[R]):
     facts: Callable[[R, int], list[Fact]]
     target: Callable[[ConsoleState, R], Target]
     empty: tuple[str, ...]
+    worth: tuple[str, ...] = ("abort", "evict", "dirty")
+    """The ids of the actions on a row that the footer names first."""
     follow: bool = False
     """Whether the top stays in sight, with no cursor, until the operator moves it."""
 

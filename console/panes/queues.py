@@ -214,6 +214,7 @@ QUEUES: Pane[QueueLine] = Pane(
     target=lambda state, line: Target(
         label=line.queue.model, model=line.queue.model, paused=line.queue.paused
     ),
+    worth=("pause",),
     empty=(
         "No models are set up for admission, so nobody queues: everybody is let in.",
         "Name some under [[admission.models]] in the settings, for seats and a queue.",

@@ -18,7 +18,7 @@ _STATES: dict[str, Cell] = {
     "queued": Cell("◌ queued", "warn"),
     "ended": Cell("○ ended", "dim"),
 }
-_ORDER = {"active": 0, "queued": 1, "ended": 2}
+_ORDER = {"queued": 0, "active": 1, "ended": 2}
 
 
 class SeatLine(NamedTuple):
@@ -41,7 +41,7 @@ def _seat(line: SeatLine) -> Cell:
 
 
 def _rank(line: SeatLine) -> tuple[int, int]:
-    """Those who sit, the next to leave first; then the queue in its order."""
+    """The queue in its order; then those who sit, the next to leave first."""
     seat = line.seat
     within = seat.ticket if seat.state == "queued" else moment(seat.expires_at or "")
     return _ORDER.get(seat.state, len(_ORDER)), within
@@ -151,5 +151,6 @@ SEATS: Pane[SeatLine] = Pane(
     search=lambda line: f"{line.seat.user_id} {line.seat.model} {line.seat.state} {line.seat.access_tier}",
     facts=_facts,
     target=_target,
+    worth=("admit", "evict", "ban", "why"),
     empty=("No seats: nobody has asked for this model, or everybody has left.",),
 )

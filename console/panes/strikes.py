@@ -96,6 +96,7 @@ STRIKES: Pane[PinRow] = Pane(
     ),
     facts=_facts,
     target=lambda state, pin: session_target(state, pin.session_key),
+    worth=("abort", "evict", "dirty", "why"),
     empty=(
         "No pins: a session is pinned to a model at its first turn.",
         "When a session sends the same request again and again, its strikes show here.",

@@ -52,6 +52,11 @@ class DeskScreen(Screen[None]):
     def restyle(self) -> None:
         """Draw everything anew in another theme."""
 
+    @property
+    def worth(self) -> tuple[str, ...]:
+        """The ids of the actions on what the cursor is on that the footer names first."""
+        return ("abort", "evict", "dirty")
+
     @abstractmethod
     def pointed(self) -> Target | str:
         """What the cursor is on, or why it is on nothing."""
@@ -110,8 +115,9 @@ class DeskScreen(Screen[None]):
         fresh = self.desk.fresh
         # in a fresh house there is nothing to act on
         here = offered(self.scope, acting=self.desk.acting.armed and not fresh, fresh=fresh)
-        shown = [action for action in here if action.footer]
-        for action in sorted(shown, key=lambda action: action.footer):
+        first = [action for wanted in self.worth for action in here if action.id == wanted and not fresh]
+        others = sorted((action for action in here if action.footer), key=lambda action: action.footer)
+        for action in [*first, *others]:
             parts.append(Part(self.desk.keys.shown(action), look.style("key_acts" if action.acts else "key")))
             parts.append(Part(f" {action.label}  ", look.style("dim")))
         return parts

@@ -232,6 +232,10 @@ class MainScreen(DeskScreen):
 
     # ---------------------------------------------------------------------------------------- acting
 
+    @property
+    def worth(self) -> tuple[str, ...]:
+        return self.model.pane.worth
+
     def pointed(self) -> Target | str:
         return self.model.target(self.desk.state) or self._no_row()
 

@@ -198,7 +198,6 @@ class SessionScreen(DeskScreen):
 
     def draw(self) -> None:
         desk, look = self.desk, self.desk.looks.current
-        session = desk.state.rows.sessions.get(self.session_key)
         if self._current() not in (None, self._passed, self._following):
             self._follow_run()
         facts = self._facts()

@@ -22,6 +22,7 @@ from core.admission.quota import FULL_UNIT, Admit
 from core.admission.seat import Access, Seat
 from core.protocol import AccessTier
 from core.store import driver
+from core.store.message import clean_text
 from core.store.tables import admits, bans, counters, pauses, seats
 
 _TICKETS = "seat_tickets"
@@ -73,9 +74,7 @@ _QUEUED = (
     .with_for_update(skip_locked=True)
     .cte("queued")
 )
-_REMOVE_QUEUE = (
-    delete(seats).where(seats.c.user_id.in_(select(_QUEUED.c.user_id))).returning(seats.c.user_id)
-)
+_REMOVE_QUEUE = delete(seats).where(seats.c.user_id.in_(select(_QUEUED.c.user_id))).returning(seats.c.user_id)
 _USED = select(func.coalesce(func.sum(admits.c.tenths), 0)).where(
     admits.c.user_id == bindparam("who"),
     admits.c.access_tier == bindparam("tier"),
@@ -213,7 +212,7 @@ def occupied(connection: Connection, model: str, over: int) -> int:
 
 def at_address(connection: Connection, address: str, user_id: str, over: int) -> tuple[int, int | None]:
     """How many seats of others come from that address, and when (ms) the first of them expires, if any does."""
-    parameters = {"address": address, "who": user_id, "over": over}
+    parameters = {"address": clean_text(address), "who": user_id, "over": over}
     count, first = connection.execute(_AT_ADDRESS, parameters).one()
     return int(count), first
 
@@ -274,7 +273,9 @@ def ban(connection: Connection, user_id: str, *, at: int, actor: str, reason: st
     """Ban a user; False for one who is banned already, which then stays as it was."""
     if is_banned(connection, user_id):
         return False
-    connection.execute(insert(bans), {"user_id": user_id, "at": at, "actor": actor, "reason": reason})
+    connection.execute(
+        insert(bans), {"user_id": user_id, "at": at, "actor": clean_text(actor), "reason": clean_text(reason)}
+    )
     return True
 
 
@@ -291,7 +292,7 @@ def paused(connection: Connection) -> frozenset[str]:
 def pause(connection: Connection, model: str, *, at: int, actor: str) -> None:
     """Pause a model, or (the empty name) all."""
     if model not in paused(connection):
-        connection.execute(insert(pauses), {"model": model, "at": at, "actor": actor})
+        connection.execute(insert(pauses), {"model": model, "at": at, "actor": clean_text(actor)})
 
 
 def resume(connection: Connection, model: str) -> None:
@@ -329,7 +330,8 @@ def _bump(connection: Connection, name: str, by: int) -> int:
 def _columns(seat: Seat) -> dict[str, Any]:
     columns = msgspec.structs.asdict(seat)
     columns["access"] = msgspec.json.encode(seat.access).decode() if seat.access else None
-    columns["address_hash"] = seat.access.address_hash if seat.access else None
+    address = seat.access.address_hash if seat.access else None
+    columns["address_hash"] = None if address is None else clean_text(address)
     return columns
 
 
