@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 from sqlalchemy import Connection
 
+from core.errors import InvalidArgument, MaitredError, StorageFailed
+
 Meaning = Literal["refused", "contended", "lost"]
 """What an exception means for the unit that it came out of.
 
@@ -28,6 +30,9 @@ class Link(Protocol):
 
     def mark(self) -> None:
         """Keep what was done since the last mark; `back` comes back to here from now on."""
+
+    def check(self) -> None:
+        """Raise when a unit has left the transaction so that nothing of it can be kept."""
 
     def back(self) -> None:
         """Undo what was done since the last mark."""
@@ -72,5 +77,20 @@ class Backend(Protocol):
     def reason(self, error: BaseException) -> str | None:
         """What the database said, in one line without secrets; None for what did not come from a database."""
 
+    def is_malformed(self, error: BaseException) -> bool:
+        """Whether the fault is the caller's: a text that the database cannot take."""
+
     def close(self) -> None:
         """Let everything go; the links are closed by then."""
+
+
+def failure(backend: Backend, error: BaseException, ending: str = "") -> BaseException:
+    """What to raise for an error out of a unit or a query: itself, or what the database said, with `ending`."""
+    reason = backend.reason(error)
+    if reason is None:
+        return error
+    told: MaitredError = StorageFailed(f"{backend.place}: {reason}{ending}")
+    if backend.is_malformed(error):
+        told = InvalidArgument("a text has U+0000, which no database keeps; remove it")
+    told.__cause__ = error
+    return told

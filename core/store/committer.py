@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from core.clock import Clock
 from core.errors import StorageFailed
 from core.store import driver
-from core.store.backend import Backend, Link
+from core.store.backend import Backend, Link, failure
 
 _MOST_TRIES = 5
 _FIRST_PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -62,6 +62,11 @@ class Committer:
         self._next_attempt = 0.0
         self.trouble: str | None = None
         """Why nothing can be written at the moment, in one line; None while all is well."""
+
+    @property
+    def beat(self) -> float | None:
+        """After how many idle seconds `look` should be called; None: never."""
+        return self._backend.beat if self.trouble is None else self._pause
 
     def commit(self, writes: Iterable[Write]) -> None:
         """Carry out all units in their order; each is settled when this returns."""
@@ -131,6 +136,7 @@ class Committer:
         before = len(deferred)
         try:
             write.result = write.unit(link.connection)
+            link.check()
         except Exception as error:
             meaning = self._backend.meaning(error)
             if meaning == "lost" or not marked:
@@ -203,11 +209,7 @@ class Committer:
         self._settle(failed)
 
     def _failure(self, error: BaseException) -> BaseException:
-        if self._backend.reason(error) is None:
-            return error
-        failure = StorageFailed(self._unwritten(error))
-        failure.__cause__ = error
-        return failure
+        return failure(self._backend, error, "; nothing was written")
 
     def _unwritten(self, error: BaseException) -> str:
         return f"{self._backend.place}: {self._said(error)}; nothing was written"

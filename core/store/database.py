@@ -17,8 +17,8 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from core.clock import Clock, SystemClock
-from core.errors import MaitredError, StorageFailed
-from core.store.backend import Backend
+from core.errors import StorageFailed
+from core.store.backend import Backend, failure
 from core.store.committer import Committer, Write
 
 T = TypeVar("T")
@@ -97,17 +97,17 @@ class Database:
                 # a connection may have been lost long ago: another one tells whether the database is there
                 if again and self._backend.meaning(error) == "lost":
                     continue
-                reason = None if isinstance(error, MaitredError) else self._backend.reason(error)
-                if reason is None:
+                told = failure(self._backend, error)
+                if told is error:
                     raise
-                raise StorageFailed(f"{self._backend.place}: {reason}") from error
+                raise told from error
         raise AssertionError("unreachable")
 
     def _work(self) -> None:
         leaving = False
         while not leaving:
             try:
-                group = [self._queue.get(timeout=self._backend.beat)]
+                group = [self._queue.get(timeout=self._committer.beat)]
             except queue.Empty:
                 self._committer.look()
                 continue

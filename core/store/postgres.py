@@ -60,13 +60,16 @@ class PostgresLink:
     def mark(self) -> None:
         self._say(_NEXT)
 
+    def check(self) -> None:
+        # to a transaction that has failed already the server answers COMMIT with a rollback, and no error
+        if self._raw.info.transaction_status != pq.TransactionStatus.INTRANS:
+            raise errors.InFailedSqlTransaction("the transaction is not whole any more")
+
     def back(self) -> None:
         self._say(b"ROLLBACK TO SAVEPOINT unit")
 
     def commit(self) -> None:
-        # to a transaction that has failed already the server answers COMMIT with a rollback, and no error
-        if self._raw.info.transaction_status != pq.TransactionStatus.INTRANS:
-            raise errors.InFailedSqlTransaction("the transaction is not whole any more")
+        self.check()
         self._say(b"COMMIT")
 
     def rollback(self) -> None:
@@ -137,6 +140,11 @@ class Postgres:
         diagnosed = found.diag.message_primary if found is not None else None
         said = " ".join((diagnosed or str(found or error)).split())
         return said.replace(self._secret, "***") if self._secret else said
+
+    def is_malformed(self, error: BaseException) -> bool:
+        # the driver says so itself, before anything is sent
+        found = _of_driver(error)
+        return isinstance(found, psycopg.DataError) and found.sqlstate is None and "NUL" in str(found)
 
     def close(self) -> None:
         self._readers.dispose()
@@ -212,14 +220,9 @@ def _of_driver(error: BaseException) -> psycopg.Error | None:
 def _advice(error: BaseException) -> str:
     """What to do about a database that cannot be used."""
     found = _of_driver(error)
-    match found:
-        case errors.InvalidPassword() | errors.InvalidAuthorizationSpecification():
-            return "correct the user or the password in storage.url"
-        case errors.InvalidCatalogName():
-            return "create the database, or correct its name in storage.url"
-        case errors.InsufficientPrivilege():
-            return "let the user create tables in its schema"
-        case psycopg.OperationalError():
-            return "start the server, or correct storage.url"
-        case _:
-            return "correct storage.url"
+    if isinstance(found, errors.InsufficientPrivilege):
+        return "let the user create tables in its schema"
+    if found is not None and found.sqlstate is None and "FATAL" not in str(found):
+        return "start the server, or correct storage.url"
+    # the server has answered
+    return "correct the user, the password or the database in storage.url, or create them"

@@ -32,6 +32,10 @@ class SqliteLink:
         self._raw.execute("RELEASE unit")
         self._raw.execute("SAVEPOINT unit")
 
+    def check(self) -> None:
+        if not self._raw.in_transaction:
+            raise sqlite3.OperationalError("the transaction is gone")
+
     def back(self) -> None:
         self._raw.execute("ROLLBACK TO unit")
 
@@ -88,6 +92,10 @@ class Sqlite:
         if not isinstance(error, SQLAlchemyError | sqlite3.Error):
             return None
         return str(error.orig if isinstance(error, DBAPIError) and error.orig else error)
+
+    def is_malformed(self, error: BaseException) -> bool:
+        """It takes any text; what Python cannot encode does not come so far."""
+        return False
 
     def close(self) -> None:
         self._readers.dispose()

@@ -437,3 +437,14 @@ async def test_polls_and_requests_of_queued_people_keep_them_waiting(open_house:
     names = {row.user_id for row in house.room.seat_rows()}
     assert names == {"polls", "asks", "is locked out"}
     assert timestamp(house.clock.now()) == "2026-04-17T12:10:00Z"
+
+
+async def test_texts_of_strangers_are_kept_without_what_no_database_keeps(open_house: OpenHouse) -> None:
+    house = await open_house(admission(each=INSTANT, address_cap=1))
+    await house.admitted("u", access=Access(address_hash="a\0b", country_code="\0"))
+    answer = await house.room.request("v", SMALL, access=Access(address_hash="a\0b"))
+    assert isinstance(answer, RateLimited), "the same address again"
+    await house.room.ban("u", actor="o\0p", reason="\0")
+    await house.room.pause(None, actor="o\0p")
+    await house.restart()
+    assert house.status("u") == "banned"

@@ -18,7 +18,7 @@ from tests.storage.storage import Fresh, Storage
 
 
 @pytest.fixture(scope="session")
-def _postgres_url() -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     named = os.environ.get("MAITRED_TEST_POSTGRES")
     if named:
         yield named
@@ -31,8 +31,8 @@ def _postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _schemas(_postgres_url: str) -> Iterator[Schemas]:
-    schemas = Schemas(_postgres_url)
+def _schemas(postgres_url: str) -> Iterator[Schemas]:
+    schemas = Schemas(postgres_url)
     try:
         yield schemas
     finally:

@@ -34,6 +34,8 @@ _SETTINGS = {
     "log_min_messages": "fatal",
     "restart_after_crash": "off",
 }
+_ACCESS = "local all locked scram-sha-256\n"
+"""Everybody may come in, but one needs a password."""
 # The shell ends the server when its own standard input ends, so that none outlives the tests that started it.
 _KEEPER = '"$@" & server=$!; read -r _; kill -QUIT $server 2>/dev/null; wait $server'
 
@@ -51,6 +53,8 @@ class PostgresServer:
             self._programs = self._reachable(self._programs)
         self._data = self._folder / "data"
         self._run("initdb", "-D", str(self._data), "-U", "maitred", "-A", "trust", "-E", "UTF8", *_INITDB)
+        access = self._data / "pg_hba.conf"
+        access.write_text(_ACCESS + access.read_text())
         self.start()
 
     def url(self, database: str = "postgres") -> str:
