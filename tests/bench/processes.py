@@ -23,6 +23,17 @@ def cores() -> tuple[int, int]:
     return ours[0], ours[-1]
 
 
+@contextlib.contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Have this process on one core for a while."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and all its threads so far; raises OSError when it has been waited for."""
     # the clock of another process, numbered as clock_getcpuclockid(3) does; /proc counts in hundredths only

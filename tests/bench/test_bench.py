@@ -26,8 +26,8 @@ def target(upstream: Upstream) -> Target:
 
 
 def test_every_bench_is_found() -> None:
-    assert {"gateway", "idle", "live_drawing", "sandbox", "start", "table_drawing"} <= set(benches())
-    assert {"load", "terminal"}.isdisjoint(benches())
+    assert {"admission", "gateway", "idle", "live_drawing", "sandbox", "start", "table_drawing"} <= set(benches())
+    assert {"load", "terminal", "waiting"}.isdisjoint(benches())
 
 
 async def test_latencies(target: Target) -> None:
