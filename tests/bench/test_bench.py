@@ -26,7 +26,9 @@ def target(upstream: Upstream) -> Target:
 
 
 def test_every_bench_is_found() -> None:
-    assert {"admission", "gateway", "idle", "live_drawing", "sandbox", "start", "table_drawing"} <= set(benches())
+    assert {"admission", "gateway", "idle", "live_drawing", "sandbox", "start", "table_drawing"} <= set(
+        benches()
+    )
     assert {"load", "terminal", "waiting"}.isdisjoint(benches())
 
 
