@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
+from core.admission import seat_records
 from core.admission.quota import FULL_UNIT, Admit
-from core.admission.seat import Access, Seat
+from core.admission.seat import Seat
 from core.protocol import AccessTier
 from core.store import driver
 from core.store.message import clean_text
@@ -29,31 +30,14 @@ _TICKETS = "seat_tickets"
 _ACTIVE = "active_seats:"
 
 _BY_USER = seats.c.user_id == bindparam("who")
-_SEAT = select(seats).where(_BY_USER).with_for_update()
-_UPDATE_SEAT = update(seats).where(_BY_USER)
-_DELETE_SEAT = delete(seats).where(_BY_USER)
-_BAN = select(bans.c.user_id).where(bans.c.user_id == bindparam("who"))
+_BAN = "SELECT 1 FROM bans WHERE user_id = ?"
 _BUMP = """
 INSERT INTO counters (name, value) VALUES (?, ?)
 ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
 RETURNING value
 """
-_COUNTER = select(counters.c.value).where(counters.c.name == bindparam("which")).with_for_update()
-_STALE = select(seats.c.model).where(seats.c.expires_at <= bindparam("over"))
-_WAITING = (
-    select(seats)
-    .outerjoin(bans, bans.c.user_id == seats.c.user_id)
-    .where(
-        seats.c.model == bindparam("which"),
-        seats.c.status == "queued",
-        seats.c.ticket > bindparam("after"),
-        bans.c.user_id.is_(None),
-    )
-    .order_by(seats.c.ticket)
-    .limit(bindparam("most"))
-)
-# whoever is held by somebody else is on their way out, or in, already
-_HEADS = _WAITING.with_for_update(of=seats, skip_locked=True)
+_COUNTER = "SELECT value FROM counters WHERE name = ?"
+_STALE = "SELECT model FROM seats WHERE expires_at <= ?"
 _OVER = seats.c.expires_at <= bindparam("over")
 _EXPIRED = (
     select(seats.c.user_id)
@@ -75,12 +59,12 @@ _QUEUED = (
     .cte("queued")
 )
 _REMOVE_QUEUE = delete(seats).where(seats.c.user_id.in_(select(_QUEUED.c.user_id))).returning(seats.c.user_id)
-_USED = select(func.coalesce(func.sum(admits.c.tenths), 0)).where(
-    admits.c.user_id == bindparam("who"),
-    admits.c.access_tier == bindparam("tier"),
-    admits.c.admitted_at >= bindparam("since"),
-    admits.c.model.in_(bindparam("models", expanding=True)),
-)
+_USED = """
+SELECT model, tenths FROM admits WHERE user_id = ? AND access_tier = ? AND admitted_at >= ?
+"""
+_LOG = """
+INSERT INTO admits (user_id, model, access_tier, admitted_at, tenths) VALUES (?, ?, ?, ?, ?) RETURNING id
+"""
 _ADMITS = (
     select(admits).where(admits.c.user_id == bindparam("who")).order_by(admits.c.admitted_at, admits.c.id)
 )
@@ -90,9 +74,7 @@ _AT_ADDRESS = select(func.count(), func.min(seats.c.expires_at)).where(
     seats.c.user_id != bindparam("who"),
     or_(seats.c.expires_at.is_(None), seats.c.expires_at > bindparam("over")),
 )
-_PAUSES = select(pauses.c.model)
-
-_access_decoder = msgspec.json.Decoder(Access)
+_PAUSES = "SELECT model FROM pauses"
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -109,16 +91,15 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def seat_of(connection: Connection, user_id: str) -> Seat | None:
     """A user's seat as it is stored, gone or not; held until the unit is over."""
-    row = connection.execute(_SEAT, {"who": user_id}).one_or_none()
-    return _seat(row) if row is not None else None
+    return seat_records.find(connection, user_id)
 
 
 def save(connection: Connection, before: Seat | None, after: Seat) -> None:
     """Store a seat; `before` is what is stored of it now."""
     if before is None:
-        connection.execute(insert(seats), _columns(after))
+        seat_records.insert(connection, after)
     else:
-        connection.execute(_UPDATE_SEAT, {"who": after.user_id, **_columns(after)})
+        seat_records.update(connection, after)
     if before is not None and before.status == "active":
         _bump(connection, _ACTIVE + before.model, -1)
     if after.status == "active":
@@ -127,7 +108,7 @@ def save(connection: Connection, before: Seat | None, after: Seat) -> None:
 
 def remove(connection: Connection, seat: Seat) -> None:
     """Delete a stored seat."""
-    connection.execute(_DELETE_SEAT, {"who": seat.user_id})
+    seat_records.delete(connection, seat.user_id)
     if seat.status == "active":
         _bump(connection, _ACTIVE + seat.model, -1)
 
@@ -143,14 +124,12 @@ def remove_expired(connection: Connection, over: int, most: int) -> list[tuple[s
 
 def waiting(connection: Connection, model: str, after: int, most: int) -> list[Seat]:
     """The first `most` of a model's queue behind ticket `after`, the banned left out."""
-    rows = connection.execute(_WAITING, {"which": model, "after": after, "most": most})
-    return [_seat(row) for row in rows]
+    return seat_records.waiting(connection, model, after, most, held=False)
 
 
 def heads(connection: Connection, model: str, after: int, most: int) -> list[Seat]:
     """Like `waiting`, for letting them in: held until the unit is over, and without whom somebody else holds."""
-    rows = connection.execute(_HEADS, {"which": model, "after": after, "most": most})
-    return [_seat(row) for row in rows]
+    return seat_records.waiting(connection, model, after, most, held=True)
 
 
 def remove_queue(connection: Connection, model: str, most: int) -> list[str]:
@@ -199,15 +178,14 @@ def occupied(connection: Connection, model: str, over: int) -> int:
 
     Holds the model's counter until the unit is over, so that nobody else admits to it meanwhile.
     """
-    counter = {"which": _ACTIVE + model}
-    stored = connection.execute(_COUNTER, counter).scalar_one_or_none()
-    if stored is None and driver.is_shared(connection):
+    stored = driver.held(connection, _COUNTER, (_ACTIVE + model,))
+    if not stored and driver.is_shared(connection):
         # there must be a row to hold, or two processes would both admit the first
-        stored = _bump(connection, _ACTIVE + model, 0)
-    if not stored:
+        stored = [(_bump(connection, _ACTIVE + model, 0),)]
+    if not stored or not stored[0][0]:
         return 0
-    stale = connection.execute(_STALE, {"over": over}).scalars()
-    return int(stored) - sum(1 for each in stale if each == model)
+    stale = driver.rows(connection, _STALE, (over,))
+    return int(stored[0][0]) - sum(1 for (each,) in stale if each == model)
 
 
 def at_address(connection: Connection, address: str, user_id: str, over: int) -> tuple[int, int | None]:
@@ -234,7 +212,7 @@ def log_admit(connection: Connection, seat: Seat, now: int) -> Admit:
         "admitted_at": now,
         "tenths": FULL_UNIT,
     }
-    entry = connection.execute(insert(admits).returning(admits.c.id), values).scalar_one()
+    entry = driver.rows(connection, _LOG, tuple(values.values()))[0][0]
     return Admit(id=entry, **values)  # type: ignore[arg-type]  # the same names, just written
 
 
@@ -252,8 +230,8 @@ def charge(connection: Connection, entry: int, tenths: int) -> Admit | None:
 
 def used(connection: Connection, user_id: str, tier: AccessTier, models: Sequence[str], since: int) -> int:
     """The tenths that a user's admissions to these models, in that access tier, cost since then (ms)."""
-    parameters = {"who": user_id, "tier": tier, "models": list(models), "since": since}
-    return int(connection.execute(_USED, parameters).scalar_one())
+    found = driver.rows(connection, _USED, (user_id, tier, since))
+    return sum(tenths for model, tenths in found if model in models)
 
 
 def admits_of(connection: Connection, user_id: str) -> list[Admit]:
@@ -266,7 +244,7 @@ def admits_of(connection: Connection, user_id: str) -> list[Admit]:
 
 def is_banned(connection: Connection, user_id: str) -> bool:
     """Whether the user is banned."""
-    return connection.execute(_BAN, {"who": user_id}).one_or_none() is not None
+    return bool(driver.rows(connection, _BAN, (user_id,)))
 
 
 def ban(connection: Connection, user_id: str, *, at: int, actor: str, reason: str) -> bool:
@@ -286,7 +264,7 @@ def unban(connection: Connection, user_id: str) -> bool:
 
 def paused(connection: Connection) -> frozenset[str]:
     """The paused models; the empty name stands for all."""
-    return frozenset(connection.execute(_PAUSES).scalars())
+    return frozenset(model for (model,) in driver.rows(connection, _PAUSES, ()))
 
 
 def pause(connection: Connection, model: str, *, at: int, actor: str) -> None:
@@ -308,7 +286,7 @@ def load(connection: Connection, since: int) -> Snapshot:
     if driver.is_shared(connection):
         # nobody else admits or ends while they are counted
         driver.changed(connection, "LOCK TABLE counters IN SHARE ROW EXCLUSIVE MODE", ())
-    stored = [_seat(row) for row in connection.execute(select(seats))]
+    stored = seat_records.every(connection)
     connection.execute(delete(counters).where(counters.c.name.startswith(_ACTIVE, autoescape=True)))
     active = Counter(seat.model for seat in stored if seat.status == "active")
     for model, count in sorted(active.items()):
@@ -325,21 +303,6 @@ def load(connection: Connection, since: int) -> Snapshot:
 
 def _bump(connection: Connection, name: str, by: int) -> int:
     return int(driver.rows(connection, _BUMP, (name, by))[0][0])
-
-
-def _columns(seat: Seat) -> dict[str, Any]:
-    columns = msgspec.structs.asdict(seat)
-    columns["access"] = msgspec.json.encode(seat.access).decode() if seat.access else None
-    address = seat.access.address_hash if seat.access else None
-    columns["address_hash"] = None if address is None else clean_text(address)
-    return columns
-
-
-def _seat(row: Row[Any]) -> Seat:
-    columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    del columns["address_hash"]
-    columns["access"] = _access_decoder.decode(columns["access"]) if columns["access"] else None
-    return Seat(**columns)
 
 
 def _admit(row: Row[Any]) -> Admit:
