@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import msgspec
 import psycopg
 import pytest
 from sqlalchemy import Connection, select, text
 
 from core.errors import DatabaseUnusable, InvalidArgument, StorageFailed
-from core.store import driver
+from core.store import driver, pin_records
 from core.store.database import Database
 from core.store.facts import house_id
 from core.store.opening import backend_of
+from core.store.pin import Pin
 from core.store.postgres import Postgres
 from core.store.tables import facts
 from tests.storage.schemas import Schemas
@@ -166,3 +169,35 @@ async def test_a_text_that_no_database_keeps_is_the_callers_fault(postgres: Stor
     with pytest.raises(InvalidArgument, match="U\\+0000"):
         await database.write(lambda connection: driver.rows(connection, "SELECT 1 WHERE 'a' = ?", ("\0",)))
     await database.aclose()
+
+
+async def test_a_pin_that_is_being_changed_is_waited_for(postgres: Storage) -> None:
+    """Two processes that count the same request of a session both count."""
+    first, second = postgres.open(), postgres.open()
+    pin = Pin(session_key="k", model="m", tier="SIMPLE", run=1, created_at=0, last_used_at=0)
+    await first.write(lambda connection: pin_records.write(connection, pin))
+    seen, free = threading.Event(), threading.Event()
+
+    def strike(connection: Connection) -> None:
+        stored = pin_records.read(connection, "k")
+        assert stored is not None
+        seen.set()
+        assert free.wait(20)
+        pin_records.write(connection, msgspec.structs.replace(stored, run=stored.run + 1))
+
+    one = first.submit(strike)
+    assert await asyncio.to_thread(seen.wait, 20)
+    seen.clear()
+    two = second.submit(strike)
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with asyncio.timeout(20):
+        while not await first.read(lambda connection: connection.execute(waiting).scalar_one()):
+            assert not seen.is_set(), "it has read what is about to change"
+            await asyncio.sleep(0.01)
+    free.set()
+    await asyncio.gather(one, two)
+    found = await first.write(lambda connection: pin_records.read(connection, "k"))
+    assert found is not None
+    assert found.run == 3
+    await first.aclose()
+    await second.aclose()

@@ -1,0 +1,154 @@
+"""Several waiting rooms on one database, as on several machines: nobody crosses a ceiling, no write is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, func, select, text
+
+from core.admission import ledger
+from core.admission.answers import ActiveSeat
+from core.store.tables import admits, counters, seats
+from tests.admission.house import BIG, SMALL, House, admission
+from tests.storage.storage import Storage
+
+
+@pytest.fixture
+async def houses(postgres: Storage) -> AsyncIterator[list[House]]:
+    terms = admission(
+        each={"instant_admit_capacity": 5, "max_active": 5}, quota={"full": 1000, "limited": 1000}
+    )
+    opened = [House(postgres, terms) for _ in range(3)]
+    for house in opened:
+        await house.open()
+    yield opened
+    for house in opened:
+        await house.aclose()
+
+
+async def stored(house: House) -> tuple[Counter[tuple[str, str]], dict[str, int], int]:
+    """Seats by model and status, the counters of the active ones, and how many admissions were logged."""
+
+    def look(connection: Any) -> tuple[Counter[tuple[str, str]], dict[str, int], int]:
+        rows = connection.execute(select(seats.c.model, seats.c.status)).all()
+        names = connection.execute(select(counters).where(counters.c.name.startswith("active_seats:"))).all()
+        return (
+            Counter((row.model, row.status) for row in rows),
+            {row.name.partition(":")[2]: row.value for row in names},
+            connection.execute(select(func.count()).select_from(admits)).scalar_one(),
+        )
+
+    return await house.database.read(look)
+
+
+async def test_a_ceiling_holds_for_all_of_them(houses: list[House]) -> None:
+    asked = [
+        house.room.request(f"{number}-{place}", model)
+        for number in range(40)
+        for place, (house, model) in enumerate(zip(houses, (SMALL, BIG, SMALL), strict=True))
+    ]
+    async with asyncio.timeout(60):
+        answers = await asyncio.gather(*asked)
+    by_status, active, admitted = await stored(houses[0])
+    assert by_status == {
+        (SMALL, "active"): 5,
+        (SMALL, "queued"): 75,
+        (BIG, "active"): 5,
+        (BIG, "queued"): 35,
+    }
+    assert active == {SMALL: 5, BIG: 5}
+    assert (admitted, sum(isinstance(answer, ActiveSeat) for answer in answers)) == (10, 10)
+
+
+async def test_ticks_of_all_at_once_let_in_no_more_than_there_is_room(houses: list[House]) -> None:
+    for number in range(12):
+        await houses[number % 3].room.request(f"u{number}", SMALL)
+    for house in houses:
+        await house.restart()
+    for seat in list(houses[0].room.seat_rows()):
+        if seat.state == "active":
+            await houses[0].room.end(seat.user_id)
+    async with asyncio.timeout(60):
+        for _ in range(5):
+            reports = await asyncio.gather(*(house.room.tick() for house in houses))
+            assert [report.errors for report in reports] == [{}, {}, {}]
+    by_status, active, _ = await stored(houses[0])
+    assert by_status == {(SMALL, "active"): 5, (SMALL, "queued"): 2}
+    assert active == {SMALL: 5}
+
+
+async def test_one_user_at_all_of_them_at_once_has_one_seat(houses: list[House]) -> None:
+    admitted = 0
+    async with asyncio.timeout(60):
+        for _ in range(5):
+            answers = await asyncio.gather(
+                *(house.room.request("u", SMALL) for house in houses for _ in range(4))
+            )
+            assert all(isinstance(answer, ActiveSeat) for answer in answers)
+            by_status, active, admitted = await stored(houses[0])
+            assert (by_status, active) == ({(SMALL, "active"): 1}, {SMALL: 1})
+            await asyncio.gather(*(house.room.end("u") for house in houses))
+            by_status, active, _ = await stored(houses[0])
+            assert (by_status, active) == ({}, {SMALL: 0})
+    assert admitted == 5
+
+
+@pytest.mark.parametrize("counted_before", [False, True])
+async def test_who_counts_the_places_of_a_model_holds_it(houses: list[House], counted_before: bool) -> None:
+    """Whoever admits counts first, so that nobody else admits to the same model, and everybody to another."""
+    first, second, _ = houses
+    if counted_before:
+        await first.admitted("u", SMALL)
+    counted, free = threading.Event(), threading.Event()
+
+    def holding(connection: Connection) -> int:
+        found = ledger.occupied(connection, SMALL, 0)
+        counted.set()
+        assert free.wait(20)
+        return found
+
+    held = first.database.submit(holding)
+    assert await asyncio.to_thread(counted.wait, 20)
+    other = await second.database.write(lambda connection: ledger.occupied(connection, BIG, 0))
+    same = second.database.submit(lambda connection: ledger.occupied(connection, SMALL, 0))
+    await waits_for_a_lock(first)
+    assert not same.done()
+    free.set()
+    assert (await held, await same, other) == (counted_before, counted_before, 0)
+
+
+async def test_a_head_that_is_held_is_passed_by(houses: list[House]) -> None:
+    first, second, _ = houses
+    await first.room.pause(None, actor="op")
+    for user_id in ("a", "b"):
+        await first.queued(user_id)
+    counted, free = threading.Event(), threading.Event()
+
+    def holding(connection: Connection) -> None:
+        assert ledger.seat_of(connection, "a") is not None
+        counted.set()
+        assert free.wait(20)
+
+    held = first.database.submit(holding)
+    assert await asyncio.to_thread(counted.wait, 20)
+    heads = await second.database.write(lambda connection: ledger.heads(connection, SMALL, 0, 10))
+    everybody = await second.database.write(lambda connection: ledger.waiting(connection, SMALL, 0, 10))
+    assert [seat.user_id for seat in heads] == ["b"]
+    assert [seat.user_id for seat in everybody] == ["a", "b"]
+    free.set()
+    await held
+
+
+async def waits_for_a_lock(house: House) -> None:
+    """Return when some connection to the database waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    async with asyncio.timeout(20):
+        while not await house.database.read(
+            lambda connection: connection.execute(text(waiting)).scalar_one()
+        ):
+            await asyncio.sleep(0.01)
