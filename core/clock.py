@@ -171,15 +171,17 @@ class ManualClock:
 
 def timestamp(ms: int) -> str:
     """Milliseconds since 1970 as the wire writes them: ``2026-04-17T12:00:00Z``, ``…:00.250Z``."""
-    seconds, rest = divmod(ms, 1000)
-    text = _second(seconds)
-    return f"{text}.{rest:03d}Z" if rest else f"{text}Z"
+    minutes, rest = divmod(ms, 60_000)
+    seconds, rest = divmod(rest, 1000)
+    if rest:
+        return f"{_minute(minutes)}:{seconds:02d}.{rest:03d}Z"
+    return f"{_minute(minutes)}:{seconds:02d}Z"
 
 
 @lru_cache(maxsize=1024)
-def _second(seconds: int) -> str:
-    """Many things happen within one second, and formatting a date costs more than most of them."""
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+def _minute(minutes: int) -> str:
+    """Many things happen within one minute, and formatting a date costs more than most of them."""
+    return (_EPOCH + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")
 
 
 def parse_timestamp(text: str) -> int:

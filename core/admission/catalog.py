@@ -79,7 +79,8 @@ class Catalog:
     def resolve(self, asked: str, tier: AccessTier) -> str | None:
         """The model that a caller of that access tier gets for what they asked; None when there is none."""
         if self.offered(asked, tier):
-            return asked
+            # our own copy of the name: that of the request would be kept with every seat
+            return self._models[asked].id
         return self._fallback[tier] or None
 
     def offered(self, model: str, tier: AccessTier) -> bool:

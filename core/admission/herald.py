@@ -37,14 +37,17 @@ class Herald:
         }
         self.queues: dict[str, QueueRow] = {model: views.queue_row(model, now) for model in floor.models()}
 
-    def follow(self, changes: Iterable[Change], now: int) -> None:
-        """Apply acknowledged changes to the floor, and tell each."""
+    def follow(self, changes: Iterable[Change], now: int) -> set[str]:
+        """Apply acknowledged changes to the floor, and tell each; the models whose queues may have moved.
+
+        Those are told by `tell_queues`, once for all that happens at the same time.
+        """
         models: set[str] = set()
         for change in changes:
             models |= self._touched(change)
             self._floor.apply(change, now)
             self._tell(change, now)
-        self.tell_queues(sorted(models), now)  # in an order that no hash decides
+        return models
 
     def tell_queues(self, models: Iterable[str], now: int) -> None:
         """Tell the queues whose figures are others than those told last."""

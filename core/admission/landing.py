@@ -26,6 +26,7 @@ class Landing:
     def __init__(self, database: Database, herald: Herald) -> None:
         self._database = database
         self._herald = herald
+        self._moved: set[str] = set()
 
     def write(self, unit: Callable[[Connection], tuple[list[Change], T]], now: int) -> Awaitable[T]:
         """Run a unit that gives its changes and a result; answers the result when the floor has followed."""
@@ -38,17 +39,34 @@ class Landing:
 
         Raises what the unit raised, or StorageFailed; then nothing has changed.
         """
-        landed: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        landed: asyncio.Future[T] = loop.create_future()
 
         def land(written: asyncio.Future[tuple[list[Change], U]]) -> None:
             try:
                 changes, result = written.result()
-                self._herald.follow(changes, now)
-                landed.set_result(answer(result))
+                self._follow(changes, now, loop)
+                answered = answer(result)
             except asyncio.CancelledError:
                 landed.cancel()
             except Exception as error:
-                landed.set_exception(error)
+                if not landed.done():
+                    landed.set_exception(error)
+            else:
+                # a caller who waits no more has cancelled it
+                if not landed.done():
+                    landed.set_result(answered)
 
         self._database.submit(unit).add_done_callback(land)
-        return asyncio.shield(landed)
+        return landed
+
+    def _follow(self, changes: list[Change], now: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Follow a unit's changes. The queues are told once for all units of a commit, before any caller goes on."""
+        moved = self._herald.follow(changes, now)
+        if moved and not self._moved:
+            loop.call_soon(self._tell_queues, now)
+        self._moved |= moved
+
+    def _tell_queues(self, now: int) -> None:
+        moved, self._moved = self._moved, set()
+        self._herald.tell_queues(sorted(moved), now)  # in an order that no hash decides

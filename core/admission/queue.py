@@ -66,16 +66,22 @@ class Lines:
 
     def __init__(self) -> None:
         self._by_model: dict[str, Line] = {}
+        self._depths: dict[str, int] = {}
 
     def join(self, model: str, ticket: int, user_id: str, *, banned: bool) -> None:
         """Put somebody into a model's queue."""
-        self._by_model.setdefault(model, Line()).join(ticket, user_id, banned=banned)
+        line = self._by_model.get(model)
+        if line is None:
+            line = self._by_model[model] = Line()
+        line.join(ticket, user_id, banned=banned)
+        self._measure(model, line)
 
     def leave(self, model: str, ticket: int) -> None:
         """Take somebody out of a model's queue."""
         line = self._by_model.get(model)
         if line is not None:
             line.leave(ticket)
+            self._measure(model, line)
             if line.empty:
                 del self._by_model[model]
 
@@ -91,12 +97,11 @@ class Lines:
 
     def depth(self, model: str) -> int:
         """How many wait for the model, the banned left out."""
-        line = self._by_model.get(model)
-        return len(line) if line is not None else 0
+        return self._depths.get(model, 0)
 
     def depths(self) -> dict[str, int]:
         """Model → how many wait; models that nobody waits for are left out."""
-        return {model: len(line) for model, line in self._by_model.items() if len(line)}
+        return self._depths.copy()
 
     def head(self, model: str) -> str | None:
         """The first in a model's queue who is not banned."""
@@ -106,6 +111,13 @@ class Lines:
     def models(self) -> list[str]:
         """The models with a queue, even one of banned people only."""
         return list(self._by_model)
+
+    def _measure(self, model: str, line: Line) -> None:
+        """Keep the depth at hand: every answer to somebody who waits tells all of them."""
+        if depth := len(line):
+            self._depths[model] = depth
+        else:
+            self._depths.pop(model, None)
 
 
 def estimated_wait(position: int, admits_per_tick: int, tick: int) -> int:

@@ -99,4 +99,5 @@ class Usage:
     def used(self, user_id: str, tier: AccessTier, now: int) -> int:
         """The tenths that a user has used today in that access tier's pool."""
         self.day(now)
-        return sum(self._by_user.get((user_id, tier), {}).values())
+        units = self._by_user.get((user_id, tier))
+        return sum(units.values()) if units else 0

@@ -32,7 +32,7 @@ class Access(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
     checked_at: Timestamp | None = None
 
 
-class Seat(msgspec.Struct, frozen=True, kw_only=True):
+class Seat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A user's place, as it is stored. `ticket` orders its queue; `instance_id` is a secret of its holder."""
 
     user_id: str

@@ -65,14 +65,12 @@ class Views:
             message=_NO_SEAT,
         )
 
-    def state(self, user_id: str, instance_id: str | None, tier: AccessTier, now: int) -> SeatAnswer:
-        """What a poll is told; a foreign instance is superseded while the seat is active or in grace."""
-        seat = self._floor.seats.get(user_id)
-        if seat is None or not self._catalog.fits(seat.model, seat.access_tier, tier):
-            return self.none(user_id, tier, now)
-        where = stage(seat, now, self._floor.grace)
-        if where in ("active", "draining") and instance_id and instance_id != seat.instance_id:
-            return Superseded()
+    def state(self, seat: Seat, instance_id: str | None, tier: AccessTier, now: int) -> SeatAnswer:
+        """What a poll is told of a seat that fits; a foreign instance is superseded while it is active or in grace."""
+        if instance_id and instance_id != seat.instance_id:
+            where = stage(seat, now, self._floor.grace)
+            if where in ("active", "draining"):
+                return Superseded()
         return self.seat(seat, tier, now)
 
     def seat(self, seat: Seat, tier: AccessTier, now: int, asked: str | None = None) -> SeatAnswer:

@@ -81,8 +81,11 @@ class WaitingRoom(OperatedRoom):
             return BannedUser()
         if self._is_exempt(email):
             return Disabled()
-        self._saw(user_id, access_tier, now)
-        return self._views.state(user_id, instance_id, access_tier, now)
+        seat = self._floor.seats.get(user_id)
+        if seat is None or not self._catalog.fits(seat.model, seat.access_tier, access_tier):
+            return self._views.none(user_id, access_tier, now)
+        self._floor.attendance.poll(user_id, now)
+        return self._views.state(seat, instance_id, access_tier, now)
 
     def gate(
         self,
