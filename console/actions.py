@@ -253,7 +253,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "admit",
         "N",
-        "admit now",
+        "admit",
         "panes",
         "let who waits in now, past queue, hours, quota and pause; never past the ceiling",
         "reversible",

@@ -111,15 +111,16 @@ class DeskScreen(Screen[None]):
     def footer(self) -> list[Part]:
         """The keys worth knowing, the most important first."""
         look = self.desk.looks.current
-        parts = [Part(" ", look.style("dim"))]
+        parts: list[Part] = []
         fresh = self.desk.fresh
         # in a fresh house there is nothing to act on
         here = offered(self.scope, acting=self.desk.acting.armed and not fresh, fresh=fresh)
         first = [action for wanted in self.worth for action in here if action.id == wanted and not fresh]
         others = sorted((action for action in here if action.footer), key=lambda action: action.footer)
         for action in [*first, *others]:
+            parts.append(Part("  " if parts else " ", look.style("dim")))
             parts.append(Part(self.desk.keys.shown(action), look.style("key_acts" if action.acts else "key")))
-            parts.append(Part(f" {action.label}  ", look.style("dim")))
+            parts.append(Part(f" {action.label}", look.style("dim")))
         return parts
 
     def link_parts(self) -> list[Part]:
