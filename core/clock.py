@@ -169,6 +169,7 @@ class ManualClock:
         self.advance((at - self.now()) / 1000)
 
 
+@lru_cache(maxsize=1024)
 def timestamp(ms: int) -> str:
     """Milliseconds since 1970 as the wire writes them: ``2026-04-17T12:00:00Z``, ``…:00.250Z``."""
     minutes, rest = divmod(ms, 60_000)

@@ -71,10 +71,10 @@ class Rounds:
         """
         ceiling = self._catalog.instant_ceiling(model)
         changes: list[Change] = []
-        if ceiling == 0 or self._holds(connection, model, health, now):
+        if ceiling == 0:
             return changes, None
         room = ceiling - ledger.occupied(connection, model, now - self._spans.grace)
-        if room <= 0:
+        if room <= 0 or self._holds(connection, model, health, now):
             return changes, None
         for head in self._eligible(connection, model, now):
             seat, its_changes = self.promote(connection, head, now, "admitted")

@@ -66,7 +66,7 @@ def fill(path: Path, people: int) -> None:
     now = SystemClock().now()
     waiting = (
         seat_values(number, now=now - _HOUR + _HOUR * number // people, active=False)
-        for number in range(people)
+        for number in range(1, people + 1)
     )
     seated = (seat_values(number, now=now, active=True) for number in range(MODELS * SEATED))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
