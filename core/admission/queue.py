@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 
-from sortedcontainers import SortedDict
-
+from core.admission.ranks import Ranks
 from core.protocol import Health, PausedReason
 
 
@@ -19,7 +18,8 @@ class Line:
     """Who waits for one model."""
 
     def __init__(self) -> None:
-        self._waiting: SortedDict[int, str] = SortedDict()
+        self._waiting: dict[int, str] = {}
+        self._order = Ranks()
         self._banned: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -28,7 +28,7 @@ class Line:
 
     def __iter__(self) -> Iterator[str]:
         """The waiting users from the head on, the banned left out."""
-        return iter(self._waiting.values())
+        return (self._waiting[ticket] for ticket in self._order)
 
     @property
     def empty(self) -> bool:
@@ -38,27 +38,31 @@ class Line:
     @property
     def head(self) -> str | None:
         """The first who is not banned."""
-        return self._waiting.peekitem(0)[1] if self._waiting else None
+        return self._waiting[self._order.first] if self._waiting else None
 
     def join(self, ticket: int, user_id: str, *, banned: bool) -> None:
         """Take the place of that ticket."""
         if banned:
             self._banned[ticket] = user_id
-        else:
-            self._waiting[ticket] = user_id
+            return
+        if ticket not in self._waiting:
+            self._order.add(ticket)
+        self._waiting[ticket] = user_id
 
     def leave(self, ticket: int) -> None:
         """Give the place up; leaving twice does nothing."""
-        self._waiting.pop(ticket, None)
+        if self._waiting.pop(ticket, None) is not None:
+            self._order.remove(ticket)
         self._banned.pop(ticket, None)
 
     def ahead(self, ticket: int, most: int) -> list[str]:
         """The first `most` of those with an earlier ticket."""
-        return [self._waiting[earlier] for earlier in islice(self._waiting.irange(maximum=ticket - 1), most)]
+        earlier = takewhile(lambda each: each < ticket, self._order)
+        return [self._waiting[each] for each in islice(earlier, most)]
 
     def position(self, ticket: int) -> int:
         """How many wait up to and including that ticket; never below 1."""
-        return max(1, self._waiting.bisect_right(ticket))
+        return self._order.rank(ticket) or 1
 
 
 class Lines:
