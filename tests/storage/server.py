@@ -36,8 +36,13 @@ _SETTINGS = {
 }
 _ACCESS = "local all locked scram-sha-256\n"
 """Everybody may come in, but one needs a password."""
-# The shell ends the server when its own standard input ends, so that none outlives the tests that started it.
-_KEEPER = '"$@" & server=$!; read -r _; kill -QUIT $server 2>/dev/null; wait $server'
+# The shell ends the server when its own standard input ends, and removes what it left unless it is told to keep it: so
+# nothing outlives the tests that started it, whatever becomes of them.
+_KEEPER = (
+    'folder=$1; shift; "$@" & server=$!; read -r word; kill -QUIT $server 2>/dev/null; wait $server; '
+    'test "$word" = keep || rm -rf "$folder"'
+)
+_KEEP = b"keep\n"
 
 
 class PostgresServer:
@@ -52,6 +57,13 @@ class PostgresServer:
             os.chown(self._folder, _NOBODY, _NOBODY)
             self._programs = self._reachable(self._programs)
         self._data = self._folder / "data"
+        try:
+            self._make()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self) -> None:
         self._run("initdb", "-D", str(self._data), "-U", "maitred", "-A", "trust", "-E", "UTF8", *_INITDB)
         access = self._data / "pg_hba.conf"
         access.write_text(_ACCESS + access.read_text())
@@ -72,7 +84,7 @@ class PostgresServer:
             time.sleep(0.02)
             if self._keeper.poll() is not None:
                 # after a kill the processes of the one before may need a moment to notice
-                self._keeper.communicate()
+                self._keeper.communicate(_KEEP)
                 self._keeper = self._keep()
 
     def kill(self) -> None:
@@ -80,7 +92,7 @@ class PostgresServer:
         assert self._keeper is not None
         pid = int((self._data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
-        self._keeper.communicate()
+        self._keeper.communicate(_KEEP)
 
     def close(self) -> None:
         """Stop the server and remove everything."""
@@ -100,7 +112,7 @@ class PostgresServer:
         ]
         with (self._folder / "log").open("ab") as log:
             keeper: subprocess.Popen[bytes] = subprocess.Popen(
-                ["/bin/sh", "-c", _KEEPER, "sh", *command],
+                ["/bin/sh", "-c", _KEEPER, "sh", str(self._folder), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -137,8 +149,11 @@ class PostgresServer:
                 **self._account,  # type: ignore[call-overload]
             )
         except (OSError, subprocess.CalledProcessError):
-            copy = self._folder / "programs"
-            shutil.copytree(programs.parent, copy, ignore=shutil.ignore_patterns("include", "*.a"))
+            version, package = programs.parent, programs.parent.parent
+            copy = self._folder / package.name / version.name
+            shutil.copytree(version, copy, ignore=shutil.ignore_patterns("include", "*.a"))
+            # the libraries that came with the wheel are found beside the package
+            shutil.copytree(f"{package}.libs", self._folder / f"{package.name}.libs", dirs_exist_ok=True)
             return copy / "bin"
         return programs
 

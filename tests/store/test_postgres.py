@@ -61,20 +61,21 @@ def test_there_is_no_server() -> None:
     refused("postgresql://u:hidden@127.0.0.1:1/house", "u@127.0.0.1:1/house", "start the server")
 
 
-def test_there_is_no_such_database_or_user(postgres_url: str) -> None:
+def test_there_is_no_such_database_or_user(own_server: None, postgres_url: str) -> None:
     place = postgres_url.replace("/postgres?", "/nowhere?")
     refused(place, '"nowhere" does not exist', "create them")
     stranger = postgres_url.replace("//maitred@", "//stranger:hidden@")
     assert "hidden" not in refused(stranger, '"stranger"', "storage.url")
 
 
-def test_a_schema_without_permission(postgres_url: str, bare: str) -> None:
+def test_a_schema_without_permission(own_server: None, postgres_url: str, bare: str) -> None:
     statement(postgres_url, "DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN")
     refused(bare.replace("//maitred@", "//guest@"), "storage.url")
 
 
 def test_a_search_path_that_leads_nowhere(postgres_url: str) -> None:
-    refused(f"{postgres_url}&options=-csearch_path%3Dnowhere", "no schema in its search path")
+    joint = "&" if "?" in postgres_url else "?"
+    refused(f"{postgres_url}{joint}options=-csearch_path%3Dnowhere", "no schema in its search path")
 
 
 def test_another_programs_tables_are_left_alone(bare: str) -> None:
