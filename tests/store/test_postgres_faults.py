@@ -214,12 +214,13 @@ async def test_who_waits_for_somebody_else_holds_nobody_up(postgres: Storage) ->
     await database.write(count("wanted"))
     with psycopg.connect(postgres.url) as somebody:
         somebody.execute("UPDATE counters SET value = 10")
-        futures = [database.submit(note("a")), database.submit(note("b")), database.submit(count("wanted"))]
+        before = database.submit(note("a")), database.submit(note("b"))
+        waiting = database.submit(count("wanted"))
         async with asyncio.timeout(8):
-            assert list(await asyncio.gather(*futures[:2])) == ["a", "b"]
-        assert not futures[2].done()
+            assert list(await asyncio.gather(*before)) == ["a", "b"]
+        assert not waiting.done()
         somebody.commit()
-    assert await futures[2] == 11
+    assert await waiting == 11
     await database.aclose()
 
 
