@@ -23,6 +23,7 @@ from core.protocol import Health
 T = TypeVar("T")
 
 _BATCH = 200
+_NOTES = 1000
 
 
 class Write(Protocol):
@@ -123,12 +124,12 @@ class Tick:
 
     async def _note_attendance(self) -> None:
         seen = self._floor.attendance.take_polled()
+        for users in _batches(list(seen), _NOTES):
 
-        def note(connection: Connection) -> tuple[list[Change], None]:
-            ledger.note_seen(connection, seen)
-            return [], None
+            def note(connection: Connection, users: Sequence[str] = users) -> tuple[list[Change], None]:
+                ledger.note_seen(connection, {user_id: seen[user_id] for user_id in users})
+                return [], None
 
-        if seen:
             await self._write(note, self._now)
 
     async def _drop(self) -> None:
@@ -201,6 +202,6 @@ class Tick:
                 return
 
 
-def _batches(users: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(users), _BATCH):
-        yield users[start : start + _BATCH]
+def _batches(users: Sequence[str], most: int = _BATCH) -> Iterator[Sequence[str]]:
+    for start in range(0, len(users), most):
+        yield users[start : start + most]
