@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 from core.protocol import QueueChanged, SeatChanged, SeatGone
 from tests.admission.house import SMALL, OpenHouse, admission
 
@@ -58,3 +61,23 @@ async def test_rows_of_seats_carry_their_place_in_the_order(open_house: OpenHous
         await house.queued(user)
     rows = sorted(house.room.seat_rows(), key=lambda row: row.ticket)
     assert [row.user_id for row in rows] == ["zoe", "ann", "bob"]
+
+
+async def test_a_queue_is_told_once_for_all_that_one_commit_brings(open_house: OpenHouse) -> None:
+    house = await open_house()
+    cursor, go_on = house.journal.cursor, threading.Event()
+    # the writer is held until all of them stand in line, so that they share a commit
+    held = house.database.submit(lambda _: go_on.wait())
+    told: list[int] = []
+
+    async def join(user: str) -> None:
+        await house.queued(user)
+        told.append(next(row for row in house.room.queue_rows() if row.model == SMALL).waiting)
+
+    joining = [asyncio.create_task(join(user)) for user in ("ann", "bob", "cid", "dot")]
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(held, *joining)
+    queues = [event.queue for event in await house.events(cursor) if isinstance(event, QueueChanged)]
+    assert [(queue.model, queue.waiting) for queue in queues] == [(SMALL, 4)]
+    assert told == [4, 4, 4, 4], "whoever goes on finds the queue as it is"

@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable
 
 import msgspec
+import pytest
 from sqlalchemy import Connection
 
+from core.admission import ledger, tick
 from core.admission.answers import QueuedSeat
+from core.admission.ledger import note_seen
 from core.protocol import Noticed
 from tests.admission.house import BIG, LIMITED, MODELS, SMALL, House, OpenHouse, admission
 
@@ -235,6 +238,31 @@ async def test_polls_reach_the_database_once_per_quarter(open_house: OpenHouse) 
         house.room.state("a")
         await house.room.tick()
         assert await house.database.read(seen) - start == expected
+
+
+async def test_many_who_polled_are_written_down_in_parts(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await open_house(admission(abandon_seconds=600))
+    await house.room.pause(None, actor="op")
+    for user in "abcde":
+        await house.queued(user)
+    house.clock.advance(150)
+    for user in "abcde":
+        house.room.state(user)
+    noted: list[int] = []
+
+    def note(connection: Connection, seen: dict[str, int]) -> None:
+        noted.append(len(seen))
+        note_seen(connection, seen)
+
+    monkeypatch.setattr(tick, "_NOTES", 2)
+    monkeypatch.setattr(ledger, "note_seen", note)
+    await house.room.tick()
+    assert noted == [2, 2, 1]
+    await house.restart()
+    seats = [house.room.seat_of(user) for user in "abcde"]
+    assert {seat.seen_at for seat in seats if seat} == {house.clock.now()}
 
 
 async def test_somebody_who_polled_at_another_instance_is_not_dropped(open_house: OpenHouse) -> None:
