@@ -117,7 +117,8 @@ def test_into_rows_and_back(house: House) -> None:
             console.until(
                 lambda seen: (
                     seen.shown == "queues › seats"
-                    and seen.all(r"[●◌○] (active|queued|ended) +[a-z.]+ +wren-2 ")
+                    and seen.all(r"[●◌○] (active|queued|ended) +[a-z.]+ ")
+                    and seen.facts.get("model") == "wren-2"
                 ),
                 "the seats of that model",
             )
