@@ -7,7 +7,7 @@ MEANINGS: dict[str, str] = {
     "server.port": "the port; 0 takes any free one",
     "server.hosts": "further names under which the server may be asked for",
     "server.drain_seconds": "how long running turns may go on when maitred leaves",
-    "storage.url": "a SQLite database in the data folder; or postgresql://user@host/database, which many may share",
+    "storage.url": "a SQLite database in the data folder; or postgresql://user@host/database, for one maitred as yet",
     "journal.events": "how many decisions the journal holds",
     "journal.bytes": "and of how many bytes",
     "admission.enabled": "whether there is a waiting room at all",
