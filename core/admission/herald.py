@@ -64,11 +64,15 @@ class Herald:
             self.seats[seat.user_id] = row
             self._journal.append(SeatChanged(what="ended", seat=row))
         self._endings_told = max(self._endings_told, now)
-        self.tell_queues(self._floor.models(), now)
+        self.tell_queues(self._told_models(), now)
 
     def trouble(self, code: str, message: str) -> None:
         """Tell the operator that something went wrong; admission goes on."""
         self._journal.append(Noticed(level="error", code=code, message=message))
+
+    def _told_models(self) -> list[str]:
+        """The models that the floor knows, and those that only a row still shows: the last has left them."""
+        return list(dict.fromkeys([*self._floor.models(), *self.queues]))
 
     def _touched(self, change: Change) -> set[str]:
         """The models whose queue the change may have moved; looked at before it is applied."""
@@ -82,7 +86,7 @@ class Herald:
                 seat_now = self._floor.seats.get(user_id)
                 return set() if seat_now is None else {seat_now.model}
             case PausesAre():
-                return set(self._floor.models())
+                return set(self._told_models())
             case Booked():
                 return set()
             case _:

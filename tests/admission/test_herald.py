@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 from core.protocol import QueueChanged, SeatChanged, SeatGone
-from tests.admission.house import SMALL, OpenHouse, admission
+from tests.admission.house import BIG, MODELS, SMALL, OpenHouse, admission
 
 
 async def test_queues_that_one_tick_changes_are_told_in_the_order_of_their_names(
@@ -81,3 +81,14 @@ async def test_a_queue_is_told_once_for_all_that_one_commit_brings(open_house: O
     queues = [event.queue for event in await house.events(cursor) if isinstance(event, QueueChanged)]
     assert [(queue.model, queue.waiting) for queue in queues] == [(SMALL, 4)]
     assert told == [4, 4, 4, 4], "whoever goes on finds the queue as it is"
+
+
+async def test_the_row_of_a_model_that_is_gone_and_empty_still_follows_a_pause(open_house: OpenHouse) -> None:
+    house = await open_house()
+    await house.queued("ann", BIG)
+    await house.restart(admission(models=[model for model in MODELS if model["id"] != BIG]))
+    await house.room.end("ann")
+    await house.room.pause(None, actor="op")
+    assert {row.model: row.paused for row in house.room.queue_rows()} == {
+        model["id"]: True for model in MODELS
+    }
