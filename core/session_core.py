@@ -147,7 +147,7 @@ class SessionCore:
         new_id = new_id or Ids().new
         lock = lock or lock_for(settings.storage.url, folder)
         try:
-            database = Database(backend_of(settings.storage.url, folder))
+            database = Database(backend_of(settings.storage.url, folder, alone=True))
         except BaseException:
             if lock is not None:
                 lock.release()

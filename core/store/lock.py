@@ -47,7 +47,7 @@ class FolderLock:
 
 
 def lock_for(storage_url: str, folder: Path) -> FolderLock | None:
-    """The lock that a storage needs: SQLite's data folder, and none for a server, which many may share."""
+    """The lock that a storage needs: SQLite's data folder, and none for a server, which watches over its own."""
     return FolderLock(folder) if storage_url == SQLITE else None
 
 

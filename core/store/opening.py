@@ -10,10 +10,12 @@ from core.store.backend import Backend
 from core.store.sqlite import Sqlite
 
 
-def backend_of(url: str, folder: Path) -> Backend:
+def backend_of(url: str, folder: Path, *, alone: bool = False) -> Backend:
     """The back end that ``storage.url`` names; `folder` is the data folder, where SQLite's file lies.
 
-    Raises SettingsError for a URL that no server understands, StartRefused when the driver is not installed.
+    With `alone` a server's database is refused while another core works on it; the folder has a lock of its own
+    (`core.store.lock`). Raises SettingsError for a URL that no server understands, StartRefused when the driver is
+    not installed.
     """
     if url == SQLITE:
         return Sqlite(folder / "maitred.db")
@@ -23,4 +25,4 @@ def backend_of(url: str, folder: Path) -> Backend:
         raise StartRefused(
             f"storage.url: PostgreSQL's driver is not there ({error}); pip install 'maitred[postgres]'"
         ) from error
-    return Postgres(url)
+    return Postgres(url, alone=alone)

@@ -33,6 +33,10 @@ SET idle_in_transaction_session_timeout = '60s';
 SET synchronous_commit = on;
 SET client_min_messages = error
 """
+# One core for each schema, until cores know of one another: a second one would close the first one's runs. A core that
+# was killed is let go by the server within moments, which is worth a wait.
+_ALONE = "SELECT pg_advisory_lock(hashtext('maitred core'), hashtext(current_schema()))"
+_ALONE_SECONDS = 5
 _MIGRATION = "SET LOCAL lock_timeout = '120s'"
 # Who has done something already waits for nobody for long: it is committed, and the one in the way goes first then.
 _FIRST = b"BEGIN; SAVEPOINT unit"
@@ -91,12 +95,14 @@ class Postgres:
     largest_group = 64  # each unit is a subtransaction, and of more than 64 the server loses sight
     beat = 5.0
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, alone: bool = False) -> None:
         """`url` is a URL as libpq takes it; it may hold a password, which is never shown.
 
-        Raises SettingsError for one that libpq does not understand.
+        With `alone` the writer's connection is refused while another core has one to the same schema. Raises
+        SettingsError for a URL that libpq does not understand.
         """
         self._url = url
+        self._alone = alone
         self._secret = _password(url)
         self.place = without_secrets(url)
         self._writers = self._engine(read_only=False)
@@ -116,7 +122,14 @@ class Postgres:
             ) from None
 
     def link(self) -> PostgresLink:
-        return PostgresLink(self._writers.connect())
+        link = PostgresLink(self._writers.connect())
+        if self._alone:
+            try:
+                self._claim(link.connection)
+            except BaseException:
+                link.close()
+                raise
+        return link
 
     def reader(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()
@@ -171,6 +184,20 @@ class Postgres:
             {"pool_size": _READERS, "max_overflow": 0} if read_only else {"poolclass": NullPool}
         )
         return create_engine("postgresql+psycopg://", creator=connect, use_native_hstore=False, **pool)
+
+    def _claim(self, connection: Connection) -> None:
+        """Hold the schema for as long as the connection lives; raises DatabaseUnusable when another core does."""
+        connection.exec_driver_sql(f"SET lock_timeout = '{_ALONE_SECONDS}s'")
+        try:
+            connection.exec_driver_sql(_ALONE)
+        except DBAPIError as error:
+            if not isinstance(error.orig, errors.LockNotAvailable):
+                raise
+            raise DatabaseUnusable(
+                f"{self.place}: another maitred works on it, and only one can as yet; "
+                "attach to that one, or name another database or schema in storage.url"
+            ) from None
+        connection.exec_driver_sql(_SESSION)
 
     def _prepared(self, link: PostgresLink) -> PostgresLink:
         """The link, once the schema is up to date; several processes may come here at the same time."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import StorageFailed
+import core.store.postgres
+from core.errors import DatabaseUnusable, StorageFailed
 from core.settings import Admission
 from core.settings import Storage as StorageSettings
 from tests.end_to_end.conftest import PRICED, Opening
@@ -33,6 +34,20 @@ async def test_a_turn_is_there_after_a_restart(open_house: Opening, postgres: St
         assert [message.role for message in page.messages] == ["user", "assistant"]
         assert [hit.session_key for hit in await house.core.search("brave")][:1] == ["api:ann/s"]
         assert house.core.waiting_room.seat_of("ann") is not None
+
+
+async def test_a_second_core_is_refused_and_harms_nothing(
+    open_house: Opening, postgres: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.store.postgres, "_ALONE_SECONDS", 1)
+    storage = StorageSettings(url=postgres.url)
+    async with open_house(storage=storage) as house:
+        with pytest.raises(DatabaseUnusable, match=r"another maitred works on it.*attach to that one"):
+            async with open_house(storage=storage):
+                raise AssertionError("two cores on one database")
+        await house.openai().chat.completions.create(model="echo", messages=HELLO)
+    async with open_house(storage=storage) as house:
+        assert house.core.database.trouble is None
 
 
 @pytest.fixture
