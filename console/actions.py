@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 from core.protocol import (
     AbortRun,
@@ -23,6 +23,8 @@ from core.protocol import (
     Explained,
     MarkDirty,
     PauseAdmission,
+    ReleasePin,
+    ResetStrikes,
     ResumeAdmission,
     UnbanUser,
 )
@@ -31,8 +33,11 @@ Scope = Literal["everywhere", "panes", "session"]
 """Where an action is offered: in the panes and in a session alike, or in one of the two."""
 
 Danger = Literal["none", "reversible", "loses work", "menu"]
-"""`none` changes no core. A reversible act is carried out at once; one that loses work asks first, with Cancel
-focused; a menu asks which, and what hits many asks for their number to be typed."""
+"""What a key may do, for those who read of it: change no core, be taken back, lose work, or ask which first. How much
+really stands before an act is up to the command that comes out of it, see `tier`."""
+
+Tier = Literal["at once", "asks", "counts"]
+"""How much stands before an act: nothing, a question with Cancel focused, or the number of targets to type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,23 @@ def ban(target: Target, command_id: str, reason: str) -> Made:
     return BanUser(command_id=command_id, reason=reason, user_id=target.user_id)
 
 
+def tier(command: AnyCommand) -> Tier:
+    """At once goes what hits one target and can be had again; who loses work or a place is asked for first."""
+    match command:
+        case AbortRun() | CloseSession() | EndSeat() | BanUser():
+            return "asks"
+        case MarkDirty(session_key=None):
+            return "counts"
+        case PauseAdmission(model=None):
+            return "asks"
+        case MarkDirty() | ClearDirty() | EvictSession() | PauseAdmission() | ResumeAdmission():
+            return "at once"
+        case AdmitNow() | UnbanUser() | ReleasePin() | ResetStrikes():
+            return "at once"
+        case _:
+            assert_never(command)
+
+
 ACTIONS: tuple[Action, ...] = (
     Action("queues", "1", "queues", "panes", "the models, their queues and seats", group="Panes"),
     Action("runs", "2", "runs", "panes", "the runs, with their seq moving", group="Panes"),
@@ -285,7 +307,7 @@ ACTIONS: tuple[Action, ...] = (
         "Z",
         "undo",
         "everywhere",
-        "take the last mark of one session back",
+        "take the last mark of one session back, or the last pause of one model",
         "reversible",
         clear_dirty,
         "Act",

@@ -5,21 +5,19 @@ What the screen shows does not change here: that is left to the event that comes
 
 from __future__ import annotations
 
-from typing import Any, Literal, assert_never
+from typing import Any
 
 import msgspec
 from textual.app import App
 
 from console import units
 from console.acting import REASON
-from console.actions import Action, Impossible, Target
+from console.actions import Action, Impossible, Target, tier
 from console.desk import Desk
 from core.protocol import (
     AbortRun,
-    AdmitNow,
     AnyCommand,
     BanUser,
-    ClearDirty,
     CloseSession,
     Done,
     EndSeat,
@@ -28,18 +26,12 @@ from core.protocol import (
     PauseAdmission,
     Preview,
     Refused,
-    ReleasePin,
-    ResetStrikes,
     ResumeAdmission,
-    UnbanUser,
     action_of,
     target_of,
 )
 
 _BUSY = "busy"
-
-Tier = Literal["at once", "asks", "counts"]
-"""How much stands before an act: nothing, a question, or a question with the number of targets to type."""
 
 
 async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -> None:
@@ -71,23 +63,6 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
     decided = await _ask(app, desk, action, target, made)
     if decided is not None:
         await _send(desk, decided)
-
-
-def tier(command: AnyCommand) -> Tier:
-    """At once goes what hits one target and can be had again; who loses work or a place is asked for first."""
-    match command:
-        case AbortRun() | CloseSession() | EndSeat() | BanUser():
-            return "asks"
-        case MarkDirty(session_key=None):
-            return "counts"
-        case PauseAdmission(model=None):
-            return "asks"
-        case MarkDirty() | ClearDirty() | EvictSession() | PauseAdmission() | ResumeAdmission():
-            return "at once"
-        case AdmitNow() | UnbanUser() | ReleasePin() | ResetStrikes():
-            return "at once"
-        case _:
-            assert_never(command)
 
 
 async def _choose(app: App[Any], desk: Desk, action: Action, target: Target) -> tuple[Action, Target] | None:

@@ -91,19 +91,8 @@ class RunRegistry(RunReaders):
         is known already of the provider's name for the session. Raises RunInProgress, InvalidArgument for an empty
         key or provider or a run id that is taken, ShuttingDown. See `recorded` for when it is durable.
         """
-        if self._closed:
-            raise ShuttingDown("the core is leaving and starts no runs")
-        for name, value in (("sessionKey", session_key), ("provider", provider)):
-            if not value:
-                raise InvalidArgument(f"{name} must not be empty", path=f"$.{name}")
-        latest = self._kept.latest(session_key)
-        if latest is not None and not latest.run.ended:
-            raise RunInProgress(
-                f"session {session_key!r} has the running run {latest.run.id}; abort it, or wait for its end"
-            )
         run_id = run_id or self._new_id()
-        if run_id in self._kept:
-            raise InvalidArgument(f"run id {run_id!r} is taken", path="$.runId")
+        self._check_start(session_key, provider, run_id)
         run = Run(
             run_id,
             session_key,
@@ -133,6 +122,21 @@ class RunRegistry(RunReaders):
                 partial(self._records.started, run), f"run {run_id}: its start could not be recorded"
             )
         return run
+
+    def _check_start(self, session_key: str, provider: str, run_id: str) -> None:
+        """Raises what speaks against a start, see `start`."""
+        if self._closed:
+            raise ShuttingDown("the core is leaving and starts no runs")
+        for name, value in (("sessionKey", session_key), ("provider", provider)):
+            if not value:
+                raise InvalidArgument(f"{name} must not be empty", path=f"$.{name}")
+        latest = self._kept.latest(session_key)
+        if latest is not None and not latest.run.ended:
+            raise RunInProgress(
+                f"session {session_key!r} has the running run {latest.run.id}; abort it, or wait for its end"
+            )
+        if run_id in self._kept:
+            raise InvalidArgument(f"run id {run_id!r} is taken", path="$.runId")
 
     def append(self, run: Run, events: Sequence[tuple[bytes, int, int]]) -> None:
         """Take ready events: (payload, start, stop), see `RunEvent`. What comes after the end is dropped and counted.

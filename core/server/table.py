@@ -25,7 +25,11 @@ from core.session_core import SessionCore
 
 def routes(core: SessionCore) -> list[Route]:
     """Every route of a core's server."""
-    chat, control, seats = ChatDoor(core), ControlPlane(core), SeatDoor(core)
+    return [*_data_plane(ChatDoor(core), SeatDoor(core)), *_control_plane(ControlPlane(core))]
+
+
+def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
+    """What clients and their fronts call."""
     return [
         Route(
             method="POST",
@@ -49,6 +53,12 @@ def routes(core: SessionCore) -> list[Route]:
         Route(
             method="POST", path="/v1/gate", roles=DATA, takes=GateBody, gives=GateAnswer, handler=seats.gate
         ),
+    ]
+
+
+def _control_plane(control: ControlPlane) -> list[Route]:
+    """What consoles and scripts call, and what watches over the process."""
+    return [
         Route(
             method="GET",
             path="/v1/runs/{run_id}/events",

@@ -179,6 +179,23 @@ async def test_usage_beside_choices_passes_and_the_last_one_counts(house: House)
     assert (run.input_tokens, run.output_tokens) == (3, 4)
 
 
+EARLY = ',"usage":{"prompt_tokens":1000,"completion_tokens":1}'
+FINISHED = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+
+
+async def test_what_was_reported_early_counts_for_what_was_read(house: House) -> None:
+    """An answer that breaks off has written more than its first report knew of."""
+    await asked(house, chunk("x" * 40, EARLY), stream=True)
+    (run,) = await finished(house)
+    assert (run.input_tokens, run.output_tokens, run.estimated) == (1000, 10, True)
+
+
+async def test_what_was_reported_counts_as_it_is_for_a_whole_answer(house: House) -> None:
+    await asked(house, chunk("x" * 40, EARLY) + FINISHED + DONE, stream=True)
+    (run,) = await finished(house)
+    assert (run.input_tokens, run.output_tokens, run.estimated) == (1000, 1, False)
+
+
 async def test_thoughts_that_break_off_are_estimated(house: House) -> None:
     body = b'data: {"choices":[{"index":0,"delta":{"reasoning_content":"long thoughts"}}]}\n\n'
     await asked(house, body, stream=True)

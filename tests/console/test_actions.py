@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.actions import ACTIONS, BY_ID, Impossible, Target, offered
+from console.actions import ACTIONS, BY_ID, Impossible, Target, offered, tier
 from console.keymap import key_table_markdown, keymap
 from core.errors import SettingsError
 from core.protocol import AbortRun, ClearDirty, CloseSession, EvictSession, MarkDirty
@@ -28,6 +30,19 @@ def test_lowercase_never_acts_and_what_acts_makes_a_command() -> None:
             assert action.makes is not None
         else:
             assert action.makes is None
+
+
+def test_what_an_action_says_of_its_danger_is_what_its_command_asks_for() -> None:
+    """A ban's lifting and a seat's end are other commands of their keys, and told in the help."""
+    target = dataclasses.replace(_SESSION, user_id="u", model="m")
+    wanted = {"reversible": "at once", "loses work": "asks", "menu": "at once"}
+    for action in ACTIONS:
+        if action.makes is None:
+            continue
+        queued = dataclasses.replace(target, seat="queued") if action.id == "admit" else target
+        made = action.makes(queued, "id", "why")
+        assert not isinstance(made, Impossible), action.id
+        assert tier(made) == wanted[action.danger], action.id
 
 
 def test_nothing_that_acts_is_offered_in_read_only_mode() -> None:
