@@ -91,8 +91,8 @@ class RunRegistry(RunReaders):
         is known already of the provider's name for the session. Raises RunInProgress, InvalidArgument for an empty
         key or provider or a run id that is taken, ShuttingDown. See `recorded` for when it is durable.
         """
-        run_id = run_id or self._new_id()
         self._check_start(session_key, provider, run_id)
+        run_id = run_id or self._new_id()
         run = Run(
             run_id,
             session_key,
@@ -123,7 +123,7 @@ class RunRegistry(RunReaders):
             )
         return run
 
-    def _check_start(self, session_key: str, provider: str, run_id: str) -> None:
+    def _check_start(self, session_key: str, provider: str, run_id: str | None) -> None:
         """Raises what speaks against a start, see `start`."""
         if self._closed:
             raise ShuttingDown("the core is leaving and starts no runs")
@@ -135,7 +135,7 @@ class RunRegistry(RunReaders):
             raise RunInProgress(
                 f"session {session_key!r} has the running run {latest.run.id}; abort it, or wait for its end"
             )
-        if run_id in self._kept:
+        if run_id and run_id in self._kept:
             raise InvalidArgument(f"run id {run_id!r} is taken", path="$.runId")
 
     def append(self, run: Run, events: Sequence[tuple[bytes, int, int]]) -> None:
