@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
+from console.screens.closing import ClosesOnce
 from console.text import neutral
 
 
@@ -32,7 +33,7 @@ class Answer:
     reason: str
 
 
-class AskScreen(ModalScreen[Answer | None]):
+class AskScreen(ClosesOnce[Answer | None], ModalScreen[Answer | None]):
     """Answers an `Answer` when the operator chose the verb, else None."""
 
     CSS = """

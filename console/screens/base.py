@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual import events
-from textual.screen import Screen
 
 from console.actions import Action, Scope, Target, offered
 from console.desk import Desk
+from console.screens.closing import ClosesOnce
 from console.text import neutral
 from console.widgets.line import Part
 
@@ -21,7 +21,7 @@ _OLD_MS = 4_000
 """From this age on the header tells how old the data is."""
 
 
-class DeskScreen(Screen[None]):
+class DeskScreen(ClosesOnce[None]):
     """A screen of the console. It draws when told to, and holds no data of its own."""
 
     scope: ClassVar[Scope]

@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 
 from console.actions import Scope, offered
 from console.desk import Desk
+from console.screens.closing import ClosesOnce
 from console.widgets.log import Log, Paragraph
 
 _MOVES = (
@@ -18,7 +19,7 @@ _MOVES = (
 )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ClosesOnce[None], ModalScreen[None]):
     """A list that scrolls; any of the keys that leave closes it."""
 
     CSS = """

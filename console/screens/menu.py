@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label
 
+from console.screens.closing import ClosesOnce
 from console.text import neutral
 
 
@@ -24,7 +25,7 @@ class Choice:
     safe: bool = False
 
 
-class Menu(ModalScreen[str | None]):
+class Menu(ClosesOnce[str | None], ModalScreen[str | None]):
     """Answers the id of what was chosen, or None. `facts` are told above the choices."""
 
     CSS = """

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from console import units
 from console.desk import Desk
 from console.panes.pane import Tone
+from console.screens.closing import ClosesOnce
 from console.widgets.log import Log, Paragraph
 from core.errors import MaitredError
 from core.protocol import Explained, Explanation
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 _HEAD_CELLS = 15
 
 
-class WhyScreen(ModalScreen[None]):
+class WhyScreen(ClosesOnce[None], ModalScreen[None]):
     """Asks the core when it opens; any of the keys that leave closes it."""
 
     CSS = """
