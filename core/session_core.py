@@ -184,6 +184,7 @@ class SessionCore:
         core = cls(settings, parts, new_id)
         if background:
             core._keep(core.waiting_room.run(), "admission ticker")
+            core._keep(core.waiting_room.follow(), "admission follower")
             core._keep(core.waiting_room.watch_health(), "health probe")
             core._keep(core.router.run(), "router sweep")
             core._keep(core._expire_pins(), "pin expiry")

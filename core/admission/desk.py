@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 from sqlalchemy import Connection
 
-from core.admission import ledger
+from core.admission import ledger, places
 from core.admission.answers import BannedUser, ModelLocked, ModelUnavailable, RateLimited, SeatAnswer
 from core.admission.catalog import Catalog
 from core.admission.changes import BanSet, Booked, Change, Put, SeatPut, SeatRemoved
@@ -49,7 +49,7 @@ class Desk:
         """The way of a request, from the ban to the instant round."""
         if ledger.is_banned(connection, ask.user_id):
             return Served([BanSet(ask.user_id)], BannedUser())
-        seat = ledger.seat_of(connection, ask.user_id)
+        seat = ledger.seat_of(connection, ask.user_id, ask.model)
         fits = seat is not None and self._catalog.fits(seat.model, seat.access_tier, ask.access_tier)
         changes: list[Change] = []
         how = claim(seat, ask, fits=fits)
@@ -95,7 +95,7 @@ class Desk:
         if ledger.is_banned(connection, user_id):
             raise Banned(f"{user_id} is banned; lift the ban first")
         ceiling = self._catalog.max_active(seat.model)
-        taken = ledger.occupied(connection, seat.model, now - self._spans.grace)
+        taken = places.occupied(connection, seat.model, now - self._spans.grace)
         if ceiling is not None and taken >= ceiling:
             raise AtCapacity(f"{seat.model} has all of its {ceiling} seats occupied; end one first")
         seat, changes = self._rounds.promote(connection, seat, now, "admitted_now")

@@ -1,7 +1,7 @@
 """From the writer back to memory: a unit's changes land on the floor in commit order.
 
 The landing happens in the loop's callback, not in the caller's coroutine: what is durable is followed even when
-nobody waits for it any more.
+nobody waits for it any more. Where other processes share the database the unit leaves them a note of each change.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from sqlalchemy import Connection
 
 from core.admission.changes import Change
 from core.admission.herald import Herald
+from core.admission.notes import note_of
+from core.store import change_log
 from core.store.database import Database
 
 T = TypeVar("T")
@@ -39,26 +41,51 @@ class Landing:
 
         Raises what the unit raised, or StorageFailed; then nothing has changed.
         """
-        loop = asyncio.get_running_loop()
-        landed: asyncio.Future[T] = loop.create_future()
 
-        def land(written: asyncio.Future[tuple[list[Change], U]]) -> None:
+        def noting(connection: Connection) -> tuple[list[Change], U]:
+            changes, result = unit(connection)
+            change_log.note(connection, map(note_of, changes))
+            return changes, result
+
+        def landed(written: tuple[list[Change], U]) -> tuple[list[Change], Callable[[], T]]:
+            changes, result = written
+            return changes, lambda: answer(result)
+
+        return self._land(noting, landed, now)
+
+    def adopt(
+        self, look: Callable[[Connection], U], differences: Callable[[U], list[Change]], now: int
+    ) -> Awaitable[U]:
+        """Bring to the floor what others have changed: `look` reads it in a unit, and what is different follows."""
+        return self._land(look, lambda seen: (differences(seen), lambda: seen), now)
+
+    def _land(
+        self,
+        unit: Callable[[Connection], U],
+        landed: Callable[[U], tuple[list[Change], Callable[[], T]]],
+        now: int,
+    ) -> Awaitable[T]:
+        """Run a unit; `landed` says what follows on the floor, and how to answer after that."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def land(written: asyncio.Future[U]) -> None:
             try:
-                changes, result = written.result()
+                changes, answer = landed(written.result())
                 self._follow(changes, now, loop)
-                answered = answer(result)
+                answered = answer()
             except asyncio.CancelledError:
-                landed.cancel()
+                done.cancel()
             except Exception as error:
-                if not landed.done():
-                    landed.set_exception(error)
+                if not done.done():
+                    done.set_exception(error)
             else:
                 # a caller who waits no more has cancelled it
-                if not landed.done():
-                    landed.set_result(answered)
+                if not done.done():
+                    done.set_result(answered)
 
         self._database.submit(unit).add_done_callback(land)
-        return landed
+        return done
 
     def _follow(self, changes: list[Change], now: int, loop: asyncio.AbstractEventLoop) -> None:
         """Follow a unit's changes. The queues are told once for all units of a commit, before any caller goes on."""

@@ -1,44 +1,34 @@
 """Admission's tables as functions of a connection: seats, tickets, admits, bans, pauses.
 
-Each runs inside the caller's unit of work. How many active seats a model has stored stands in a counter of its own,
-moved with every seat that becomes active or goes; so the ceiling costs no counting of seats, and the counter's row
-is what admissions to one model queue up at where several writers share a database.
-
-There every row that a decision rests on is held until the unit is over, always in the same order: the user's seat,
-then the tickets, then the model's counter, then whoever is let in. So no process loses another's write, and none
-waits for another in a ring.
+Each runs inside the caller's unit of work. Where several writers share a database, every row that a decision rests on
+is held until the unit is over, always in the same order: the models concerned (`places`), then the user's seat, then
+the tickets, then whoever is let in. So no process loses another's write, and none waits for another in a ring; and
+nobody in a model's queue changes while it is decided who is its head.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from core.admission import seat_records
+from core.admission import places, seat_records
 from core.admission.quota import FULL_UNIT, Admit
 from core.admission.seat import Seat
 from core.protocol import AccessTier
-from core.store import driver
+from core.store import counters, driver
 from core.store.message import clean_text
-from core.store.tables import admits, bans, counters, pauses, seats
+from core.store.tables import admits, bans, pauses, seats
 
 _TICKETS = "seat_tickets"
-_ACTIVE = "active_seats:"
 
 _BY_USER = seats.c.user_id == bindparam("who")
 _BAN = "SELECT 1 FROM bans WHERE user_id = ?"
-_BUMP = """
-INSERT INTO counters (name, value) VALUES (?, ?)
-ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
-RETURNING value
-"""
-_COUNTER = "SELECT value FROM counters WHERE name = ?"
-_STALE = "SELECT model FROM seats WHERE expires_at <= ?"
 _OVER = seats.c.expires_at <= bindparam("over")
+_MODELS_EXPIRED = select(seats.c.model).where(_OVER).distinct()
 _EXPIRED = (
     select(seats.c.user_id)
     .where(_OVER)
@@ -51,6 +41,7 @@ _REMOVE_EXPIRED = (
     .where(seats.c.user_id.in_(select(_EXPIRED.c.user_id)), _OVER)
     .returning(seats.c.user_id, seats.c.model)
 )
+_FREE = "SELECT user_id FROM seats WHERE user_id = ANY(?) ORDER BY user_id FOR UPDATE SKIP LOCKED"
 _QUEUED = (
     select(seats.c.user_id)
     .where(seats.c.model == bindparam("which"), seats.c.status == "queued")
@@ -89,9 +80,17 @@ class Snapshot(msgspec.Struct, frozen=True):
 # --------------------------------------------------------------------------------------------------- seats
 
 
-def seat_of(connection: Connection, user_id: str) -> Seat | None:
-    """A user's seat as it is stored, gone or not; held until the unit is over."""
-    return seat_records.find(connection, user_id)
+def seat_of(connection: Connection, user_id: str, *models: str) -> Seat | None:
+    """A user's seat as it is stored, gone or not; held until the unit is over, and with it its model and `models`."""
+    if not driver.is_shared(connection):
+        return seat_records.find(connection, user_id)
+    concerned = {*models, *seat_records.models_of(connection, [user_id])}
+    places.hold(connection, concerned)
+    seat = seat_records.find(connection, user_id)
+    if seat is not None and seat.model not in concerned:
+        # it has moved in between; should two units cross here, the server breaks the ring and one runs again
+        places.hold(connection, [seat.model])
+    return seat
 
 
 def save(connection: Connection, before: Seat | None, after: Seat) -> None:
@@ -101,24 +100,26 @@ def save(connection: Connection, before: Seat | None, after: Seat) -> None:
     else:
         seat_records.update(connection, after)
     if before is not None and before.status == "active":
-        _bump(connection, _ACTIVE + before.model, -1)
+        places.move(connection, before.model, -1)
     if after.status == "active":
-        _bump(connection, _ACTIVE + after.model, 1)
+        places.move(connection, after.model, 1)
 
 
 def remove(connection: Connection, seat: Seat) -> None:
     """Delete a stored seat."""
     seat_records.delete(connection, seat.user_id)
     if seat.status == "active":
-        _bump(connection, _ACTIVE + seat.model, -1)
+        places.move(connection, seat.model, -1)
 
 
 def remove_expired(connection: Connection, over: int, most: int) -> list[tuple[str, str]]:
     """Delete at most `most` seats whose expiry is `over` (ms) or earlier; who they were, and their models."""
+    if driver.is_shared(connection):
+        places.hold(connection, connection.execute(_MODELS_EXPIRED, {"over": over}).scalars())
     gone = connection.execute(_REMOVE_EXPIRED, {"over": over, "most": most})
     found = [(row.user_id, row.model) for row in gone]
     for model, count in sorted(Counter(model for _, model in found).items()):
-        _bump(connection, _ACTIVE + model, -count)
+        places.move(connection, model, -count)
     return found
 
 
@@ -128,7 +129,7 @@ def waiting(connection: Connection, model: str, after: int, most: int) -> list[S
 
 
 def heads(connection: Connection, model: str, after: int, most: int) -> list[Seat]:
-    """Like `waiting`, for letting them in: held until the unit is over, and without whom somebody else holds."""
+    """Like `waiting`, for letting them in: held until the unit is over. The model must be held already."""
     return seat_records.waiting(connection, model, after, most, held=True)
 
 
@@ -144,7 +145,7 @@ def remove_absent(connection: Connection, model: str, users: Collection[str], si
         select(seats.c.user_id, seats.c.model, seats.c.status, seats.c.seen_at)
         .where(seats.c.user_id.in_(users))
         .order_by(seats.c.user_id)
-        .with_for_update()
+        .with_for_update(skip_locked=True)
     )
     found = [
         row.user_id for row in rows if row.model == model and row.status == "queued" and row.seen_at <= since
@@ -154,9 +155,11 @@ def remove_absent(connection: Connection, model: str, users: Collection[str], si
     return found
 
 
-def remove_banned(connection: Connection, users: Iterable[str]) -> list[Seat]:
+def remove_banned(connection: Connection, users: Collection[str]) -> list[Seat]:
     """Delete the seats of those among `users` who are banned; what they were."""
     gone = []
+    if driver.is_shared(connection):
+        places.hold(connection, seat_records.models_of(connection, users))
     for user_id in sorted(users):
         seat = seat_of(connection, user_id)
         if seat is not None and is_banned(connection, user_id):
@@ -166,26 +169,15 @@ def remove_banned(connection: Connection, users: Iterable[str]) -> list[Seat]:
 
 
 def note_seen(connection: Connection, seen: Mapping[str, int]) -> None:
-    """Write down when waiting users were last heard of (ms)."""
-    connection.execute(
-        update(seats).where(_BY_USER, seats.c.seen_at < bindparam("at")).values(seen_at=bindparam("at")),
-        [{"who": user_id, "at": at} for user_id, at in sorted(seen.items())],
-    )
-
-
-def occupied(connection: Connection, model: str, over: int) -> int:
-    """How many seats of the model occupy a place: stored as active, and not expired at `over` (ms) or earlier.
-
-    Holds the model's counter until the unit is over, so that nobody else admits to it meanwhile.
-    """
-    stored = driver.held(connection, _COUNTER, (_ACTIVE + model,))
-    if not stored and driver.is_shared(connection):
-        # there must be a row to hold, or two processes would both admit the first
-        stored = [(_bump(connection, _ACTIVE + model, 0),)]
-    if not stored or not stored[0][0]:
-        return 0
-    stale = driver.rows(connection, _STALE, (over,))
-    return int(stored[0][0]) - sum(1 for (each,) in stale if each == model)
+    """Write down when waiting users were last heard of (ms), but not of those whom somebody else is busy with."""
+    users = sorted(seen)
+    if driver.is_shared(connection):
+        users = [user_id for (user_id,) in driver.rows(connection, _FREE, (users,))]
+    if users:
+        connection.execute(
+            update(seats).where(_BY_USER, seats.c.seen_at < bindparam("at")).values(seen_at=bindparam("at")),
+            [{"who": user_id, "at": seen[user_id]} for user_id in users],
+        )
 
 
 def at_address(connection: Connection, address: str, user_id: str, over: int) -> tuple[int, int | None]:
@@ -197,7 +189,7 @@ def at_address(connection: Connection, address: str, user_id: str, over: int) ->
 
 def draw_ticket(connection: Connection) -> int:
     """The next ticket; never the same twice."""
-    return _bump(connection, _TICKETS, 1)
+    return counters.add(connection, _TICKETS, 1)
 
 
 # -------------------------------------------------------------------------------------------------- admits
@@ -239,12 +231,22 @@ def admits_of(connection: Connection, user_id: str) -> list[Admit]:
     return [_admit(row) for row in connection.execute(_ADMITS, {"who": user_id})]
 
 
+def admits_among(connection: Connection, entries: Collection[int]) -> list[Admit]:
+    """Those of the log's entries that there are, as they are now."""
+    return [_admit(row) for row in connection.execute(select(admits).where(admits.c.id.in_(entries)))]
+
+
 # ----------------------------------------------------------------------------------------- bans and pauses
 
 
 def is_banned(connection: Connection, user_id: str) -> bool:
     """Whether the user is banned."""
     return bool(driver.rows(connection, _BAN, (user_id,)))
+
+
+def banned_among(connection: Connection, users: Collection[str]) -> set[str]:
+    """Those of the users who are banned."""
+    return set(connection.execute(select(bans.c.user_id).where(bans.c.user_id.in_(users))).scalars())
 
 
 def ban(connection: Connection, user_id: str, *, at: int, actor: str, reason: str) -> bool:
@@ -283,26 +285,22 @@ def resume(connection: Connection, model: str) -> None:
 
 def load(connection: Connection, since: int) -> Snapshot:
     """Everything at the start, with the admits since then (ms); counts the active seats anew."""
-    if driver.is_shared(connection):
-        # nobody else admits or ends while they are counted
-        driver.changed(connection, "LOCK TABLE counters IN SHARE ROW EXCLUSIVE MODE", ())
-    stored = seat_records.every(connection)
-    connection.execute(delete(counters).where(counters.c.name.startswith(_ACTIVE, autoescape=True)))
-    active = Counter(seat.model for seat in stored if seat.status == "active")
-    for model, count in sorted(active.items()):
-        _bump(connection, _ACTIVE + model, count)
+    counters.lock_all(connection)
+    found = snapshot(connection, since)
+    places.recount(connection, Counter(seat.model for seat in found.seats if seat.status == "active"))
+    return found
+
+
+def snapshot(connection: Connection, since: int) -> Snapshot:
+    """Everything as it is now, with the admits since then (ms)."""
     return Snapshot(
-        seats=stored,
+        seats=seat_records.every(connection),
         bans=set(connection.execute(select(bans.c.user_id)).scalars()),
         pauses=paused(connection),
         admits=[
             _admit(row) for row in connection.execute(select(admits).where(admits.c.admitted_at >= since))
         ],
     )
-
-
-def _bump(connection: Connection, name: str, by: int) -> int:
-    return int(driver.rows(connection, _BUMP, (name, by))[0][0])
 
 
 def _admit(row: Row[Any]) -> Admit:

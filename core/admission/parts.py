@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from sqlalchemy import Connection
 
 from core.admission import ledger
 from core.admission.catalog import Catalog
 from core.admission.desk import Desk
 from core.admission.floor import Floor
+from core.admission.following import Following
 from core.admission.health import FleetHealth
 from core.admission.herald import Herald
 from core.admission.landing import Landing
+from core.admission.ledger import Snapshot
 from core.admission.prober import Fetcher, Prober
 from core.admission.quota import Meter
 from core.admission.rounds import Rounds, Spans
@@ -22,6 +25,8 @@ from core.admission.views import Pace, Views
 from core.clock import Clock
 from core.journal import Journal
 from core.settings import Admission
+from core.store import change_log
+from core.store.change_log import Cursor
 from core.store.database import Database
 
 
@@ -43,6 +48,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     views: Views
     herald: Herald
     landing: Landing
+    following: Following | None
+    """None where no other process writes to the database."""
     ticker: Ticker
     prober: Prober
 
@@ -55,7 +62,12 @@ async def assemble(
     catalog = Catalog(settings)
     meter = Meter(settings.quota, catalog)
     since = meter.day(now).start
-    snapshot = await database.write(lambda connection: ledger.load(connection, since))
+
+    def load(connection: Connection) -> tuple[Snapshot, Cursor | None]:
+        cursor = change_log.begin(connection) if database.is_shared else None
+        return ledger.load(connection, since), cursor
+
+    snapshot, cursor = await database.write(load)
     spans = Spans(session=max(1, _ms(settings.session_seconds)), grace=_ms(settings.grace_seconds))
     pace = Pace(settings.admits_per_tick, _ms(settings.tick_seconds))
     terms = TickTerms(
@@ -86,6 +98,7 @@ async def assemble(
         views=views,
         herald=herald,
         landing=landing,
+        following=None if cursor is None else Following(cursor, database, landing, floor, meter, clock),
         ticker=Ticker(floor, rounds, landing, herald, health, terms, clock),
         prober=Prober(
             settings.models,

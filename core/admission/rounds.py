@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 from sqlalchemy import Connection
 
-from core.admission import ledger
+from core.admission import ledger, places
 from core.admission.answers import SkipReason
 from core.admission.catalog import Catalog
 from core.admission.changes import Booked, Change, Put, SeatPut
@@ -73,7 +73,7 @@ class Rounds:
         changes: list[Change] = []
         if ceiling == 0:
             return changes, None
-        room = ceiling - ledger.occupied(connection, model, now - self._spans.grace)
+        room = ceiling - places.occupied(connection, model, now - self._spans.grace)
         if room <= 0 or self._holds(connection, model, health, now):
             return changes, None
         for head in self._eligible(connection, model, now):
@@ -88,11 +88,12 @@ class Rounds:
 
     def tick(self, connection: Connection, model: str, health: Health, now: int, most: int) -> TickRound:
         """Admit up to `most` heads, never beyond the model's ceiling; and say what kept the others waiting."""
+        places.hold(connection, [model])
         held = self._holds(connection, model, health, now)
         ceiling = self._catalog.max_active(model)
         room = most
         if ceiling is not None:
-            room = max(0, ceiling - ledger.occupied(connection, model, now - self._spans.grace))
+            room = max(0, ceiling - places.occupied(connection, model, now - self._spans.grace))
         changes: list[Change] = []
         count = 0
         if not held and room:

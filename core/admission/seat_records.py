@@ -6,6 +6,7 @@ A request is a handful of such statements, and SQLAlchemy's way would cost more 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -26,6 +27,8 @@ _COLUMNS = ", ".join(f"seats.{name}" for name in _FIELDS)
 _WRITTEN = (*_FIELDS, "address_hash")
 
 _SEAT = f"SELECT {_COLUMNS} FROM seats WHERE user_id = ?"
+_SEVERAL = f"SELECT {_COLUMNS} FROM seats WHERE user_id = ANY(?)"
+_MODELS = "SELECT DISTINCT model FROM seats WHERE user_id = ANY(?)"
 _ALL = f"SELECT {_COLUMNS} FROM seats"
 _WAITING = f"""
 SELECT {_COLUMNS} FROM seats LEFT JOIN bans ON bans.user_id = seats.user_id
@@ -46,17 +49,24 @@ def find(connection: Connection, user_id: str) -> Seat | None:
     return _seat(found[0]) if found else None
 
 
+def models_of(connection: Connection, users: Collection[str]) -> set[str]:
+    """The models that the seats of these users are on, at this moment."""
+    return {model for (model,) in driver.rows(connection, _MODELS, (list(users),))}
+
+
+def several(connection: Connection, users: Collection[str]) -> list[Seat]:
+    """Those of the users' seats that there are, as they are at this moment."""
+    return [_seat(row) for row in driver.rows(connection, _SEVERAL, (list(users),))]
+
+
 def every(connection: Connection) -> list[Seat]:
     """All of them."""
     return [_seat(row) for row in driver.each(connection, _ALL, ())]
 
 
 def waiting(connection: Connection, model: str, after: int, most: int, *, held: bool) -> list[Seat]:
-    """The first `most` of a model's queue behind ticket `after`, the banned left out.
-
-    `held`: until the unit is over, and without those whom somebody else holds: they are on their way out, or in.
-    """
-    locking = " FOR UPDATE OF seats SKIP LOCKED" if held and driver.is_shared(connection) else ""
+    """The first `most` of a model's queue behind ticket `after`, the banned left out; `held` until the unit is over."""
+    locking = " FOR UPDATE OF seats" if held and driver.is_shared(connection) else ""
     return [_seat(row) for row in driver.rows(connection, _WAITING + locking, (model, after, most))]
 
 

@@ -246,6 +246,19 @@ class WaitingRoom(OperatedRoom):
         """Tick at once, then every `tick_seconds`, until it is cancelled; a tick that fails is told and survived."""
         await self._parts.ticker.run(self._parts.pace.tick / 1000)
 
+    async def catch_up(self) -> None:
+        """Bring to memory what other processes have changed up to now; nothing to do where there are none.
+
+        Raises StorageFailed when the database cannot be read.
+        """
+        if self._parts.following is not None:
+            await self._parts.following.catch_up()
+
+    async def follow(self) -> None:
+        """Catch up with the other processes again and again; ends at once where there are none."""
+        if self._parts.following is not None:
+            await self._parts.following.run()
+
     async def watch_health(self) -> None:
         """Ask the server of every model with a `health_url`, again and again; ends at once where there is none."""
         await self._parts.prober.run()

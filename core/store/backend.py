@@ -55,6 +55,10 @@ class Backend(Protocol):
         """Where the database is, for messages: a path or an address, never a secret."""
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to the database, too."""
+
+    @property
     def largest_group(self) -> int:
         """How many units one transaction may take."""
 

@@ -53,6 +53,11 @@ class Database:
         """Why nothing can be written at the moment, in one line; None while all is well."""
         return self._committer.trouble
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to the database, too."""
+        return self._backend.is_shared
+
     def submit(self, unit: Unit[T]) -> asyncio.Future[T]:
         """Queue a unit of work; the future is done when it is durable, or failed with nothing of it kept."""
         if self._closed:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import DatabaseTooNew
-from core.store import word_index
+from core.store import change_log, word_index
 from core.store.driver import is_shared
 from core.store.tables import metadata
 
@@ -44,7 +44,7 @@ def _first(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_first,)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first, change_log.create)
 """Step n brings a database of version n to version n + 1."""
 
 CURRENT = len(STEPS)

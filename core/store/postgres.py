@@ -92,6 +92,7 @@ class PostgresLink:
 class Postgres:
     """A PostgreSQL database as a back end; the schema is the first one of the connection's search path."""
 
+    is_shared = True
     largest_group = 64  # each unit is a subtransaction, and of more than 64 the server loses sight
     beat = 5.0
 

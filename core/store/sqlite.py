@@ -53,6 +53,7 @@ class SqliteLink:
 class Sqlite:
     """A SQLite file as a back end."""
 
+    is_shared = False
     largest_group = 512
     beat = None
 

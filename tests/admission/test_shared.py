@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, text
 
-from core.admission import ledger
+from core.admission import ledger, places
 from core.admission.answers import ActiveSeat
 from core.store.tables import admits, counters, seats
 from tests.admission.house import BIG, SMALL, House, admission
@@ -107,41 +107,47 @@ async def test_who_counts_the_places_of_a_model_holds_it(houses: list[House], co
     counted, free = threading.Event(), threading.Event()
 
     def holding(connection: Connection) -> int:
-        found = ledger.occupied(connection, SMALL, 0)
+        found = places.occupied(connection, SMALL, 0)
         counted.set()
         assert free.wait(20)
         return found
 
     held = first.database.submit(holding)
     assert await asyncio.to_thread(counted.wait, 20)
-    other = await second.database.write(lambda connection: ledger.occupied(connection, BIG, 0))
-    same = second.database.submit(lambda connection: ledger.occupied(connection, SMALL, 0))
+    other = await second.database.write(lambda connection: places.occupied(connection, BIG, 0))
+    same = second.database.submit(lambda connection: places.occupied(connection, SMALL, 0))
     await waits_for_a_lock(first)
     assert not same.done()
     free.set()
     assert (await held, await same, other) == (counted_before, counted_before, 0)
 
 
-async def test_a_head_that_is_held_is_passed_by(houses: list[House]) -> None:
+async def test_nobody_is_let_in_past_a_head_who_is_just_being_served(houses: list[House]) -> None:
+    """The head asks again at one process while another one ticks: it waits, and lets in the head."""
     first, second, _ = houses
     await first.room.pause(None, actor="op")
     for user_id in ("a", "b"):
         await first.queued(user_id)
-    counted, free = threading.Event(), threading.Event()
+    await first.room.resume(None)
+    for house in houses:
+        await house.room.catch_up()
+    serving, free = threading.Event(), threading.Event()
 
     def holding(connection: Connection) -> None:
         assert ledger.seat_of(connection, "a") is not None
-        counted.set()
+        serving.set()
         assert free.wait(20)
 
     held = first.database.submit(holding)
-    assert await asyncio.to_thread(counted.wait, 20)
-    heads = await second.database.write(lambda connection: ledger.heads(connection, SMALL, 0, 10))
-    everybody = await second.database.write(lambda connection: ledger.waiting(connection, SMALL, 0, 10))
-    assert [seat.user_id for seat in heads] == ["b"]
-    assert [seat.user_id for seat in everybody] == ["a", "b"]
+    assert await asyncio.to_thread(serving.wait, 20)
+    tick = asyncio.create_task(second.room.tick())
+    await waits_for_a_lock(first)
+    assert not tick.done()
     free.set()
     await held
+    assert (await tick).admitted == 1
+    await first.room.catch_up()
+    assert [first.status(user_id) for user_id in ("a", "b")] == ["active", "queued"]
 
 
 async def waits_for_a_lock(house: House) -> None:

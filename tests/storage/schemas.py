@@ -12,8 +12,12 @@ from psycopg import sql
 from core.store.postgres import Postgres
 from core.store.tables import metadata
 
-_TABLES = (*(table.name for table in metadata.sorted_tables if table.name != "audit"), "message_words")
-_SEQUENCES = ("messages_id_seq", "audit_id_seq", "admits_id_seq")
+_TABLES = (
+    *(table.name for table in metadata.sorted_tables if table.name != "audit"),
+    "message_words",
+    "change_log",
+)
+_SEQUENCES = ("messages_id_seq", "audit_id_seq", "admits_id_seq", "change_log_id_seq")
 _SHAPE = """
 SELECT count(*), sum(c.relnatts), sum(c.relhastriggers::int),
     (SELECT count(*) FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace),
