@@ -41,6 +41,7 @@ _REMOVE_EXPIRED = (
     .where(seats.c.user_id.in_(select(_EXPIRED.c.user_id)), _OVER)
     .returning(seats.c.user_id, seats.c.model)
 )
+_DRAW = "SELECT nextval('seat_tickets')"
 _FREE = "SELECT user_id FROM seats WHERE user_id = ANY(?) ORDER BY user_id FOR UPDATE SKIP LOCKED"
 _QUEUED = (
     select(seats.c.user_id)
@@ -188,7 +189,9 @@ def at_address(connection: Connection, address: str, user_id: str, over: int) ->
 
 
 def draw_ticket(connection: Connection) -> int:
-    """The next ticket; never the same twice."""
+    """The next ticket; never the same twice. The model must be held: so tickets and joinings have the same order."""
+    if driver.is_shared(connection):
+        return int(driver.rows(connection, _DRAW, ())[0][0])
     return counters.add(connection, _TICKETS, 1)
 
 

@@ -99,7 +99,7 @@ async def assemble(
         herald=herald,
         landing=landing,
         following=None if cursor is None else Following(cursor, database, landing, floor, meter, clock),
-        ticker=Ticker(floor, rounds, landing, herald, health, terms, clock),
+        ticker=Ticker(floor, rounds, landing, herald, health, terms, clock, database),
         prober=Prober(
             settings.models,
             interval=settings.health.interval_seconds,

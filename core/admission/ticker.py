@@ -1,9 +1,14 @@
-"""When to tick: at once, then again and again, with a watchdog over each tick."""
+"""When to tick: at once, then again and again, with a watchdog over each tick.
+
+Where several processes share the database one of them ticks for all, whichever comes first when the next one is due;
+so what a tick may admit does not grow with the number of processes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
+from core.admission import whose_tick
 from core.admission.answers import TickReport
 from core.admission.floor import Floor
 from core.admission.health import FleetHealth
@@ -12,6 +17,7 @@ from core.admission.landing import Landing
 from core.admission.rounds import Rounds
 from core.admission.tick import Tick, TickTerms
 from core.clock import Clock
+from core.store.database import Database
 
 WATCHDOG_SECONDS = 60.0
 """A tick that lasts longer is given up."""
@@ -29,6 +35,7 @@ class Ticker:
         health: FleetHealth,
         terms: TickTerms,
         clock: Clock,
+        database: Database,
     ) -> None:
         self._floor = floor
         self._rounds = rounds
@@ -37,6 +44,7 @@ class Ticker:
         self._health = health
         self._terms = terms
         self._clock = clock
+        self._database = database
         self._late: set[asyncio.Task[None]] = set()
 
     async def tick(self) -> TickReport:
@@ -64,15 +72,31 @@ class Ticker:
         return report
 
     async def run(self, seconds: float) -> None:
-        """Tick at once, then every so many seconds, until it is cancelled; a tick that fails is told and survived."""
+        """Tick at once, then every so many seconds, until it is cancelled; a tick that fails is told and survived.
+
+        It passes when another process on the same database has ticked less than so many seconds ago.
+        """
         while True:
+            wait = seconds
             try:
-                await self.tick()
+                due = await self._due(seconds)
+                if due > 0:
+                    wait = min(due, seconds)
+                else:
+                    await self.tick()
             except Exception as error:
                 self._herald.trouble(
                     "tick_failed", f"an admission tick failed: {error or type(error).__name__}"
                 )
-            await self._clock.sleep(seconds)
+            await self._clock.sleep(wait)
+
+    async def _due(self, seconds: float) -> float:
+        """In how many seconds a tick of this house is due; 0 when it is, and then it is this process's to make."""
+        if not self._database.is_shared:
+            return 0.0
+        period = round(seconds * 1000)
+        due: int = await self._database.write(lambda connection: whose_tick.claim(connection, period))
+        return due / 1000
 
     async def aclose(self) -> None:
         """Let go of ticks that were given up; what they had submitted is still written."""

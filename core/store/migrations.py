@@ -44,7 +44,15 @@ def _first(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_first, change_log.create)
+def _tickets(connection: Connection) -> None:
+    """Where several processes join queues, tickets come from a sequence: drawing one makes nobody wait."""
+    if is_shared(connection):
+        connection.execute(text("CREATE SEQUENCE seat_tickets"))
+        last = "SELECT setval('seat_tickets', value) FROM counters WHERE name = 'seat_tickets'"
+        connection.execute(text(last))
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_first, change_log.create, _tickets)
 """Step n brings a database of version n to version n + 1."""
 
 CURRENT = len(STEPS)

@@ -306,6 +306,7 @@ async def test_the_ticker_ticks_at_once_and_then_every_so_often(open_house: Open
     await house.clock.settle(14.999)
     await house.room.admits_of("b")
     assert house.status("b") == "queued"
+    await house.tick_is_due()
     await house.clock.settle(0.001)
     await until(house, lambda: house.status("b") == "active")
     answer = house.room.state("c")
@@ -328,10 +329,12 @@ async def test_a_tick_that_fails_altogether_is_told_and_survived(open_house: Ope
 
     clock.now = stumbling  # type: ignore[method-assign]
     ticker = asyncio.create_task(house.room.run())
+    await until(house, lambda: not failing)
     await clock.settle(0)
     clock.now = now  # type: ignore[method-assign]
     notices = [event for event in await house.events() if isinstance(event, Noticed)]
     assert [event.code for event in notices] == ["tick_failed"]
+    await house.tick_is_due()
     await clock.settle(15)
     await until(house, lambda: house.status("a") == "active")
     ticker.cancel()

@@ -17,7 +17,7 @@ _TABLES = (
     "message_words",
     "change_log",
 )
-_SEQUENCES = ("messages_id_seq", "audit_id_seq", "admits_id_seq", "change_log_id_seq")
+_SEQUENCES = ("messages_id_seq", "audit_id_seq", "admits_id_seq", "change_log_id_seq", "seat_tickets")
 _SHAPE = """
 SELECT count(*), sum(c.relnatts), sum(c.relhastriggers::int),
     (SELECT count(*) FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace),

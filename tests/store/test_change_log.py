@@ -144,7 +144,11 @@ async def test_a_unit_that_is_undone_leaves_no_note(postgres: Storage) -> None:
 def test_an_older_database_gets_the_table(postgres: Storage) -> None:
     backend = Postgres(postgres.url)
     link = backend.link()
-    for statement in ("DROP TABLE change_log", "UPDATE schema_version SET version = 1"):
+    for statement in (
+        "DROP TABLE change_log",
+        "DROP SEQUENCE seat_tickets",
+        "UPDATE schema_version SET version = 1",
+    ):
         link.connection.exec_driver_sql(statement)
     link.close()
     opened = backend.open()
