@@ -25,8 +25,16 @@ class Link(Protocol):
     def connection(self) -> Connection:
         """What units get; it is inside the transaction that `begin` began."""
 
-    def begin(self, *, several: bool) -> None:
-        """Begin a transaction; with `several` it gets its first mark right away."""
+    @property
+    def changes(self) -> int:
+        """How many rows its units have changed; never less than before. Told where units need no marks."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that was done in the transaction can still be kept."""
+
+    def begin(self, *, marked: bool) -> None:
+        """Begin a transaction; with `marked` it gets its first mark right away."""
 
     def mark(self) -> None:
         """Keep what was done since the last mark; `back` comes back to here from now on."""
@@ -57,6 +65,10 @@ class Backend(Protocol):
     @property
     def is_shared(self) -> bool:
         """Whether other processes may write to the database, too."""
+
+    @property
+    def needs_marks(self) -> bool:
+        """Whether a statement that fails takes the transaction along, unless a mark was set before it."""
 
     @property
     def largest_group(self) -> int:

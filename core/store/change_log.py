@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import Connection, text
 
-from core.store import driver
+from core.store import driver, pending
 
 KEPT_SECONDS = 300
 """How long a note is there for. Who was away for more than half of it takes everything anew."""
@@ -106,7 +106,7 @@ def note(connection: Connection, notes: Iterable[Note]) -> None:
     """Tell the other processes, with the commit of the unit."""
     if driver.is_shared(connection):
         for each in notes:
-            driver.defer(connection, _NOTE, (each.topic, each.key, each.what))
+            pending.defer(connection, _NOTE, (each.topic, each.key, each.what))
 
 
 def prune(connection: Connection, most: int) -> int:

@@ -7,15 +7,11 @@ begun (`core.store.committer`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
-
-_DEFERRED = "maitred.deferred"
 
 
 def rows(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -47,29 +43,9 @@ def changed(connection: Connection, statement: str, parameters: tuple[Any, ...])
     return count
 
 
-def defer(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> None:
-    """Run a statement at the end of the transaction, after all others, in the order of the calls.
-
-    For what no unit reads back: the search index takes half the time when a group's rows come to it in one go.
-    """
-    deferred(connection).append((statement, parameters))
-
-
-def deferred(connection: Connection) -> list[tuple[str, tuple[Any, ...]]]:
-    """What waits for the end of the transaction; who rolls a unit back takes its statements out again."""
-    waiting: list[tuple[str, tuple[Any, ...]]] = connection.info.setdefault(_DEFERRED, [])
-    return waiting
-
-
-def run_deferred(connection: Connection) -> None:
-    """Run what was deferred; nothing waits any more then."""
-    waiting = deferred(connection)
-    if not waiting:
-        return
-    cursor = _raw(connection).cursor()
-    for statement, calls in groupby(waiting, key=itemgetter(0)):
-        cursor.executemany(_own(connection, statement), [parameters for _, parameters in calls])
-    waiting.clear()
+def many(connection: Connection, statement: str, calls: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement once for each of the calls' parameters."""
+    _raw(connection).cursor().executemany(_own(connection, statement), calls)
 
 
 def is_out_of_range(error: Exception) -> bool:

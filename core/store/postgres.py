@@ -58,15 +58,24 @@ class PostgresLink:
         self.connection = connection
         self._raw: Any = connection.connection.dbapi_connection
 
-    def begin(self, *, several: bool) -> None:
-        self._say(_FIRST if several else b"BEGIN")
+    @property
+    def changes(self) -> int:
+        return 0  # units always have marks here
+
+    @property
+    def is_whole(self) -> bool:
+        whole: bool = self._raw.info.transaction_status == pq.TransactionStatus.INTRANS
+        return whole
+
+    def begin(self, *, marked: bool) -> None:
+        self._say(_FIRST if marked else b"BEGIN")
 
     def mark(self) -> None:
         self._say(_NEXT)
 
     def check(self) -> None:
         # to a transaction that has failed already the server answers COMMIT with a rollback, and no error
-        if self._raw.info.transaction_status != pq.TransactionStatus.INTRANS:
+        if not self.is_whole:
             raise errors.InFailedSqlTransaction("the transaction is not whole any more")
 
     def back(self) -> None:
@@ -93,6 +102,7 @@ class Postgres:
     """A PostgreSQL database as a back end; the schema is the first one of the connection's search path."""
 
     is_shared = True
+    needs_marks = True
     largest_group = 64  # each unit is a subtransaction, and of more than 64 the server loses sight
     beat = 5.0
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from core.clock import timestamp
 from core.protocol import SearchHit
-from core.store import driver, word_index
+from core.store import driver, pending, word_index
 from core.store.database import Database
 from core.store.message import check_key, check_limit, text_of
 from core.store.words import LONGEST_WORD, index_text, words_of
@@ -42,13 +42,13 @@ def index(connection: Connection, message_id: int, words: str) -> None:
     """Put a new message's words into the index, in the transaction that stores the message."""
     if words:
         kept = word_index.of(connection)
-        driver.defer(connection, kept.put, (message_id, kept.entry(words)))
+        pending.defer(connection, kept.put, (message_id, kept.entry(words)))
 
 
 def forget(connection: Connection, session_key: str, after: int, before: int) -> None:
     """Take a session's messages with numbers between the two out of the index; they are still stored."""
     for forgotten in driver.rows(connection, _FORGOTTEN, (session_key, after, before)):
-        driver.defer(connection, _FORGET, forgotten)
+        pending.defer(connection, _FORGET, forgotten)
 
 
 def index_stored(connection: Connection, message_id: int, content: str) -> None:
@@ -127,7 +127,7 @@ class _Batch(msgspec.Struct, frozen=True):
         batch = driver.rows(connection, _NEXT_BATCH, (self.after, self.last, _BATCH))
         reached = batch[-1][0] if len(batch) == _BATCH else self.last
         # whatever stands in the index between two messages is of none, and goes too
-        driver.defer(connection, _UNINDEX, (self.after, reached))
+        pending.defer(connection, _UNINDEX, (self.after, reached))
         for message_id, content in batch:
             index_stored(connection, message_id, content)
         return len(batch), reached
@@ -140,7 +140,7 @@ def _extent(connection: Connection) -> tuple[int, int]:
 
 def _sweep(connection: Connection, last: int) -> None:
     """Take out what stands in the index after the last message and belongs to none."""
-    driver.defer(connection, _UNINDEX_STRAY, (last, last))
+    pending.defer(connection, _UNINDEX_STRAY, (last, last))
 
 
 def _match(connection: Connection, wanted: list[str], limit: int, session_key: str | None) -> list[_Found]:

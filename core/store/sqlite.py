@@ -23,9 +23,19 @@ class SqliteLink:
         # BEGIN and COMMIT are the driver's: a unit that uses SQLAlchemy finds the transaction begun, see `_begin`
         self._raw: Any = self.connection.connection.dbapi_connection
 
-    def begin(self, *, several: bool) -> None:
+    @property
+    def changes(self) -> int:
+        changes: int = self._raw.total_changes
+        return changes
+
+    @property
+    def is_whole(self) -> bool:
+        whole: bool = self._raw.in_transaction
+        return whole
+
+    def begin(self, *, marked: bool) -> None:
         self._raw.execute("BEGIN IMMEDIATE")
-        if several:
+        if marked:
             self._raw.execute("SAVEPOINT unit")
 
     def mark(self) -> None:
@@ -33,7 +43,7 @@ class SqliteLink:
         self._raw.execute("SAVEPOINT unit")
 
     def check(self) -> None:
-        if not self._raw.in_transaction:
+        if not self.is_whole:
             raise sqlite3.OperationalError("the transaction is gone")
 
     def back(self) -> None:
@@ -43,7 +53,7 @@ class SqliteLink:
         self._raw.execute("COMMIT")
 
     def rollback(self) -> None:
-        if self._raw.in_transaction:
+        if self.is_whole:
             self._raw.execute("ROLLBACK")
 
     def close(self) -> None:
@@ -54,6 +64,7 @@ class Sqlite:
     """A SQLite file as a back end."""
 
     is_shared = False
+    needs_marks = False
     largest_group = 512
     beat = None
 

@@ -61,7 +61,7 @@ class Storage:
             return
         backend = self.backend()
         link = backend.link()
-        link.begin(several=False)
+        link.begin(marked=False)
         try:
             yield link.connection
         finally:

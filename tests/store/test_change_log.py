@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from core.store import change_log, driver
+from core.store import change_log, driver, pending
 from core.store.change_log import Cursor, Note
 from core.store.postgres import Postgres, PostgresLink
 from tests.storage.storage import Storage
@@ -21,7 +21,7 @@ def links(postgres: Storage) -> Iterator[list[PostgresLink]]:
     backend = Postgres(postgres.url)
     opened = [backend.link() for _ in range(3)]
     for link in opened:
-        link.begin(several=False)
+        link.begin(marked=False)
     yield opened
     for link in opened:
         link.rollback()
@@ -32,13 +32,13 @@ def links(postgres: Storage) -> Iterator[list[PostgresLink]]:
 def write(link: PostgresLink, *keys: str) -> None:
     """Note changes; nothing is committed."""
     change_log.note(link.connection, [Note("seat", key, "queued") for key in keys])
-    driver.run_deferred(link.connection)
+    pending.of(link.connection).write(link.connection)
 
 
 def commit(link: PostgresLink) -> None:
     """Commit, and begin the next transaction."""
     link.commit()
-    link.begin(several=False)
+    link.begin(marked=False)
 
 
 def read(connection: Connection, cursor: Cursor) -> tuple[list[str], Cursor]:
@@ -152,7 +152,7 @@ def test_an_older_database_gets_the_table(postgres: Storage) -> None:
         link.connection.exec_driver_sql(statement)
     link.close()
     opened = backend.open()
-    opened.begin(several=False)
+    opened.begin(marked=False)
     write(opened, "a")
     commit(opened)
     opened.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select, text
 
 from core.errors import InvalidArgument, SessionNotFound
-from core.store import audit, driver, history, sessions
+from core.store import audit, driver, history, pending, sessions
 from core.store.conversation import Reconciled, reconcile
 from core.store.message import chain, clean_message, form_of, prepare
 from core.store.sessions import Stamp
@@ -259,7 +259,7 @@ def words_in(entry: str) -> set[str]:
 
 
 def check(connection: Connection, naive: Naive) -> None:
-    driver.run_deferred(connection)
+    pending.of(connection).write(connection)
     assert stored(connection) == [(seq, content) for seq, content, _ in naive.stored]
     row = sessions.look(connection, "k")
     assert (row.messages if row else 0) == len(naive.stored)

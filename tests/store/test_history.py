@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from core.errors import InvalidArgument, SessionNotFound, StorageFailed
-from core.store import driver, sessions
+from core.store import driver, pending, sessions
 from core.store.history import append_in
 from core.store.message import prepare
 from core.store.sessions import Stamp
@@ -287,9 +287,9 @@ async def test_a_session_has_one_owner(store: Remembered) -> None:
 async def test_what_was_deferred_runs_in_order(store: Remembered) -> None:
     def unit(connection: Connection) -> int:
         for name in ("a", "b"):
-            driver.defer(connection, "INSERT INTO facts (name, value) VALUES (?, '')", (name,))
-        driver.defer(connection, "DELETE FROM facts WHERE name = ?", ("a",))
-        driver.defer(connection, "INSERT INTO facts (name, value) VALUES (?, '')", ("c",))
+            pending.defer(connection, "INSERT INTO facts (name, value) VALUES (?, '')", (name,))
+        pending.defer(connection, "DELETE FROM facts WHERE name = ?", ("a",))
+        pending.defer(connection, "INSERT INTO facts (name, value) VALUES (?, '')", ("c",))
         return len(driver.rows(connection, "SELECT name FROM facts", ()))
 
     def names(connection: Connection) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from core.errors import InvalidArgument, StorageFailed
-from core.store import driver
+from core.store import driver, pending
 from core.store.database import Database
 from core.store.postgres import Postgres, PostgresLink
 from core.store.tables import facts
@@ -305,7 +305,7 @@ async def test_a_unit_that_fails_leaves_its_neighbours(postgres: Storage) -> Non
 
     def fails(connection: Connection) -> None:
         note("half")(connection)
-        driver.defer(connection, "INSERT INTO facts (name, value) VALUES (?, '')", ("deferred",))
+        pending.defer(connection, "INSERT INTO facts (name, value) VALUES (?, '')", ("deferred",))
         raise InvalidArgument("no")
 
     def wrong(connection: Connection) -> None:

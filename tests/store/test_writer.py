@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from core.errors import StorageFailed
-from core.store import driver
 from core.store.database import Database
+from core.store.pending import Pending
 from core.store.sqlite import Sqlite
 
 
@@ -30,7 +30,7 @@ async def test_the_writer_outlives_a_defect(tmp_path: Path, monkeypatch: pytest.
         raise RuntimeError("a defect")
 
     with monkeypatch.context() as patched:
-        patched.setattr(driver, "run_deferred", fail)
+        patched.setattr(Pending, "write", fail)
         with pytest.raises(StorageFailed):
             await database.write(lambda connection: None)
     assert await database.write(lambda connection: 7) == 7
