@@ -69,13 +69,13 @@ class Landing:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
 
-        def land(written: asyncio.Future[U]) -> None:
+        def land(written: U, failed: BaseException | None) -> None:
             try:
-                changes, answer = landed(written.result())
+                if failed is not None:
+                    raise failed
+                changes, answer = landed(written)
                 self._follow(changes, now, loop)
                 answered = answer()
-            except asyncio.CancelledError:
-                done.cancel()
             except Exception as error:
                 if not done.done():
                     done.set_exception(error)
@@ -84,7 +84,7 @@ class Landing:
                 if not done.done():
                     done.set_result(answered)
 
-        self._database.submit(unit).add_done_callback(land)
+        self._database.send(unit, land)
         return done
 
     def _follow(self, changes: list[Change], now: int, loop: asyncio.AbstractEventLoop) -> None:

@@ -35,7 +35,7 @@ class Write(msgspec.Struct):
     """A unit on its way, and what became of it: `result` or `error`."""
 
     unit: Callable[[Connection], Any]
-    future: asyncio.Future[Any]
+    settle: Callable[[Any, BaseException | None], None]
     loop: asyncio.AbstractEventLoop
     result: Any = None
     error: BaseException | None = None

@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -60,12 +61,18 @@ class Database:
 
     def submit(self, unit: Unit[T]) -> asyncio.Future[T]:
         """Queue a unit of work; the future is done when it is durable, or failed with nothing of it kept."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.send(unit, partial(_resolve, future))
+        return future
+
+    def send(self, unit: Unit[T], settle: Callable[[T, BaseException | None], None]) -> None:
+        """Queue a unit of work; `settle`, which must not raise, gets its result or its error in the loop.
+
+        For who has more to do than to wait: it is called at the very point of the unit's commit, in commit order.
+        """
         if self._closed:
             raise StorageFailed("the database is closed")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(Write(unit, future, loop))
-        return future
+        self._queue.put(Write(unit, settle, asyncio.get_running_loop()))
 
     async def write(self, unit: Unit[T]) -> T:
         """Run a unit of work and wait until it is durable; raises what the unit raised, or StorageFailed.
@@ -139,9 +146,13 @@ def _deliver(writes: Iterable[Write]) -> None:
 
 def _settle(writes: list[Write]) -> None:
     for write in writes:
-        if write.future.done():
-            continue
-        if write.error is not None:
-            write.future.set_exception(write.error)
-        else:
-            write.future.set_result(write.result)
+        write.settle(write.result, write.error)
+
+
+def _resolve(future: asyncio.Future[T], result: T, error: BaseException | None) -> None:
+    if future.done():  # the caller waits no more
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
