@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -42,6 +40,7 @@ def serve(config_file: str | None, host: str | None, port: int | None) -> None:
 
 async def _serve(loaded: Loaded, folders: Folders, lock: FolderLock | None, listener: socket.socket) -> None:
     from core.agents import Directory
+    from core.server.loop import settle_down
     from core.server.serve import Server, asgi
     from core.session_core import SessionCore
 
@@ -52,7 +51,7 @@ async def _serve(loaded: Loaded, folders: Folders, lock: FolderLock | None, list
         server = Server(core, listener, asgi(core, folders.state))
         told = _signals()
         await server.start()
-        _settle_down()
+        settle_down()
         click.echo(f"maitred serves at {server.url}; stop it with ctrl+c", err=True)
         await told.get()
         click.echo(
@@ -67,17 +66,6 @@ async def _serve(loaded: Loaded, folders: Folders, lock: FolderLock | None, list
         await leaving
     finally:
         await core.aclose()
-
-
-def _settle_down() -> None:
-    """Tune the interpreter for a server: rarer collections, and quicker turns between its two threads.
-
-    What was built for the start never dies, so the collector need not look at it; a turn makes few cycles. The
-    database's writer gives the interpreter up at every statement, and should have it back soon.
-    """
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    sys.setswitchinterval(0.001)
 
 
 def _signals() -> asyncio.Queue[signal.Signals]:

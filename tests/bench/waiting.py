@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ import msgspec
 from core.admission import WaitingRoom
 from core.clock import SystemClock
 from core.journal import Journal
+from core.server.loop import settle_down
 from core.settings import Admission
 from core.store.database import Database
 from core.store.sqlite import Sqlite, SqliteLink
@@ -127,6 +130,19 @@ class _WatchedLink(SqliteLink):
             super().commit()
 
 
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """Have the interpreter tuned as a server's is."""
+    thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
+    settle_down()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+
+
 @contextlib.asynccontextmanager
 async def room(path: Path, max_active: int = SEATED) -> AsyncIterator[tuple[WaitingRoom, Commits]]:
     """A waiting room on a database, and what its commits cost."""
@@ -143,7 +159,8 @@ async def room(path: Path, max_active: int = SEATED) -> AsyncIterator[tuple[Wait
         new_id=lambda: f"{next(ids):032x}",
     )
     try:
-        yield opened, backend.commits
+        with _settled():
+            yield opened, backend.commits
     finally:
         await opened.aclose()
         await store.aclose()
