@@ -11,6 +11,7 @@ from typing import assert_never
 
 from sortedcontainers import SortedList
 
+from core.admission.attendance import Attendance
 from core.admission.catalog import Catalog
 from core.admission.changes import (
     BanLifted,
@@ -22,7 +23,7 @@ from core.admission.changes import (
     SeatRemoved,
 )
 from core.admission.ledger import Snapshot
-from core.admission.queue import Attendance, Lines
+from core.admission.queue import Lines
 from core.admission.quota import Meter, Usage
 from core.admission.seat import Seat
 

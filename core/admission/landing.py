@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -20,6 +20,12 @@ from core.store.database import Database
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+class Write(Protocol):
+    """Runs a unit that gives its changes and a result; answers when the floor has followed the changes."""
+
+    def __call__(self, unit: Callable[[Connection], tuple[list[Change], T]], now: int) -> Awaitable[T]: ...
 
 
 class Landing:

@@ -139,7 +139,14 @@ def remove_queue(connection: Connection, model: str, most: int) -> list[str]:
     return list(connection.execute(_REMOVE_QUEUE, {"which": model, "most": most}).scalars())
 
 
-def remove_absent(connection: Connection, model: str, users: Collection[str], since: int) -> list[str]:
+class Missed(msgspec.Struct, frozen=True):
+    """Of those who were not heard of here: who is gone, and when (ms) others were heard of elsewhere."""
+
+    gone: list[str]
+    seen: dict[str, int]
+
+
+def remove_absent(connection: Connection, model: str, users: Collection[str], since: int) -> Missed:
     """Delete the seats of those among `users` who queue for the model and were not seen after `since` (ms)."""
     # looked up by user and sorted out here: by model, the planner would walk the whole queue
     rows = connection.execute(
@@ -148,12 +155,11 @@ def remove_absent(connection: Connection, model: str, users: Collection[str], si
         .order_by(seats.c.user_id)
         .with_for_update(skip_locked=True)
     )
-    found = [
-        row.user_id for row in rows if row.model == model and row.status == "queued" and row.seen_at <= since
-    ]
-    if found:
-        connection.execute(delete(seats).where(seats.c.user_id.in_(found)))
-    return found
+    queued = [row for row in rows if row.model == model and row.status == "queued"]
+    gone = [row.user_id for row in queued if row.seen_at <= since]
+    if gone:
+        connection.execute(delete(seats).where(seats.c.user_id.in_(gone)))
+    return Missed(gone, {row.user_id: row.seen_at for row in queued if row.seen_at > since})
 
 
 def remove_banned(connection: Connection, users: Collection[str]) -> list[Seat]:

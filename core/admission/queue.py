@@ -6,7 +6,6 @@ and depths (behaviours/admission.md, decisions 14 and 16). A position costs O(lo
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice, takewhile
 
@@ -127,63 +126,6 @@ class Lines:
 def estimated_wait(position: int, admits_per_tick: int, tick: int) -> int:
     """How long (ms) somebody at `position` will probably wait: whole ticks of `tick` ms (decision 14)."""
     return (position - 1) // admits_per_tick * tick
-
-
-class Attendance:
-    """When each waiting user was last heard of, oldest first (decision 19). Times in ms.
-
-    `written` is what the database knows of it; it is brought up to date at most once per `abandon` / 4.
-    """
-
-    def __init__(self, abandon: int) -> None:
-        self._abandon = abandon
-        self._seen: OrderedDict[str, int] = OrderedDict()
-        self._written: dict[str, int] = {}
-        self._polled: dict[str, int] = {}
-
-    def arrive(self, user_id: str, now: int) -> None:
-        """Somebody queues, or asks again; the database knows."""
-        if self._abandon:
-            self._see(user_id, now)
-            self._written[user_id] = now
-            self._polled.pop(user_id, None)
-
-    def poll(self, user_id: str, now: int) -> None:
-        """Somebody who is queued was heard of, in memory only."""
-        if user_id in self._seen:
-            self._see(user_id, now)
-            if now - self._written[user_id] >= self._abandon / 4:
-                self._polled[user_id] = now
-
-    def leave(self, user_id: str) -> None:
-        """Somebody waits no more."""
-        self._seen.pop(user_id, None)
-        self._written.pop(user_id, None)
-        self._polled.pop(user_id, None)
-
-    def absent(self, now: int) -> list[str]:
-        """Those not heard of for `abandon` or longer."""
-        missing = []
-        for user_id, seen in self._seen.items():
-            if now - seen < self._abandon:
-                break
-            missing.append(user_id)
-        return missing
-
-    def absent_at(self, user_id: str) -> int | None:
-        """When somebody who waits counts as gone, unless they are heard of before; None for never."""
-        seen = self._seen.get(user_id)
-        return None if seen is None else seen + self._abandon
-
-    def take_polled(self) -> dict[str, int]:
-        """User → when they were heard of, for those whose note in the database is due; each is given out once."""
-        polled, self._polled = self._polled, {}
-        self._written.update(polled)
-        return polled
-
-    def _see(self, user_id: str, now: int) -> None:
-        self._seen[user_id] = now
-        self._seen.move_to_end(user_id)
 
 
 _HEALTH_HOLDS: dict[Health, PausedReason] = {"degraded": "degraded", "unhealthy": "unhealthy"}

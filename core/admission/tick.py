@@ -8,28 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
-from core.admission import ledger
+from core.admission import ledger, roll
 from core.admission.answers import SkipReason, TickReport
 from core.admission.changes import Change, Removal, SeatRemoved
 from core.admission.floor import Floor
+from core.admission.landing import Write
+from core.admission.ledger import Missed
 from core.admission.rounds import Rounds, TickRound, worst
 from core.protocol import Health
 
-T = TypeVar("T")
-
 _BATCH = 200
-_NOTES = 1000
-
-
-class Write(Protocol):
-    """Runs a unit that gives its changes and a result; answers when the floor has followed the changes."""
-
-    def __call__(self, unit: Callable[[Connection], tuple[list[Change], T]], now: int) -> Awaitable[T]: ...
 
 
 class TickTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,14 +115,7 @@ class Tick:
             await self._remove("evicted", "evicted", evict, once=True)
 
     async def _note_attendance(self) -> None:
-        seen = self._floor.attendance.take_polled()
-        for users in _batches(list(seen), _NOTES):
-
-            def note(connection: Connection, users: Sequence[str] = users) -> tuple[list[Change], None]:
-                ledger.note_seen(connection, {user_id: seen[user_id] for user_id in users})
-                return [], None
-
-            await self._write(note, self._now)
+        await roll.write_down(self._floor.attendance, self._write, self._now)
 
     async def _drop(self) -> None:
         """Drop who queues for a model that is no longer configured, or was not heard of for too long."""
@@ -157,11 +142,17 @@ class Tick:
     async def _drop_absent(self, model: str, users: list[str]) -> None:
         since = self._now - self._terms.abandon
         for batch in _batches(users):
+            if self._abandoned:
+                return
 
-            def drop(connection: Connection, batch: Sequence[str] = batch) -> list[tuple[str, str]]:
-                return [(user_id, model) for user_id in ledger.remove_absent(connection, model, batch, since)]
+            def drop(connection: Connection, batch: Sequence[str] = batch) -> tuple[list[Change], Missed]:
+                missed = ledger.remove_absent(connection, model, batch, since)
+                return [SeatRemoved("abandoned", user_id, model) for user_id in missed.gone], missed
 
-            await self._remove("dropped", "abandoned", drop, once=True)
+            missed = await self._write(drop, self._now)
+            self._counts["dropped"] += len(missed.gone)
+            for user_id, at in missed.seen.items():
+                self._floor.attendance.learn(user_id, at)
 
     async def _read_health(self, healths: dict[str, Health]) -> None:
         for model in self._floor.models():
@@ -202,6 +193,6 @@ class Tick:
                 return
 
 
-def _batches(users: Sequence[str], most: int = _BATCH) -> Iterator[Sequence[str]]:
-    for start in range(0, len(users), most):
-        yield users[start : start + most]
+def _batches(users: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(users), _BATCH):
+        yield users[start : start + _BATCH]

@@ -148,6 +148,31 @@ async def test_what_is_swept_evicted_and_dropped_elsewhere_is_gone_here(houses: 
     ]
 
 
+async def test_who_polls_at_one_process_is_not_dropped_by_the_tick_of_another(
+    houses: tuple[House, House],
+) -> None:
+    here, there = houses
+    await here.room.pause(None, actor="op")
+    for user_id in ("polls", "silent"):
+        await here.queued(user_id)
+    await there.room.catch_up()
+    # the next tick is another's, and a while away
+    await there.execute(
+        "INSERT INTO counters VALUES ('tick_due', (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 14000)"
+    )
+    for _ in range(4):
+        for house in houses:
+            house.clock.advance(150)
+        there.room.state("polls")
+        ticker = asyncio.create_task(there.room.run())
+        for _ in range(5):  # it asks whose tick it is, then writes
+            await there.database.write(lambda _connection: None)
+        ticker.cancel()
+        await asyncio.gather(ticker, return_exceptions=True)
+    assert (await here.room.tick()).dropped == 1
+    assert [row.user_id for row in here.room.seat_rows()] == ["polls"]
+
+
 async def test_a_change_of_ones_own_is_never_undone_by_an_older_one_of_another(
     houses: tuple[House, House],
 ) -> None:

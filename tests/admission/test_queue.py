@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.admission.queue import Attendance, Line, Lines, estimated_wait, holds
+from core.admission.queue import Line, Lines, estimated_wait, holds
 from core.protocol import Health
 
 Step = tuple[str, int]
@@ -88,40 +88,3 @@ def test_what_holds_a_queue_in_rising_order(
     is_open: bool, paused: bool, health: Health, expected: list[str]
 ) -> None:
     assert holds(is_open=is_open, paused=paused, health=health) == expected
-
-
-def test_who_was_not_heard_of_for_that_long_is_absent() -> None:
-    attendance = Attendance(600)
-    attendance.arrive("a", 0)
-    attendance.arrive("b", 10)
-    assert attendance.absent(599) == []
-    assert attendance.absent(600) == ["a"]
-    attendance.poll("a", 600)
-    assert attendance.absent(610) == ["b"]
-    attendance.leave("b")
-    assert attendance.absent(1199) == []
-    assert attendance.absent(1200) == ["a"]
-
-
-def test_nobody_is_absent_where_waiting_has_no_end() -> None:
-    attendance = Attendance(0)
-    attendance.arrive("a", 0)
-    attendance.poll("a", 10**9)
-    assert attendance.absent(10**12) == []
-    assert attendance.take_polled() == {}
-
-
-def test_polls_are_written_at_most_once_per_quarter() -> None:
-    attendance = Attendance(600)
-    attendance.arrive("a", 0)
-    attendance.poll("a", 149)
-    assert attendance.take_polled() == {}
-    attendance.poll("a", 150)
-    attendance.poll("a", 160)
-    attendance.poll("stranger", 160)
-    assert attendance.take_polled() == {"a": 160}
-    attendance.poll("a", 200)
-    assert attendance.take_polled() == {}
-    attendance.poll("a", 310)
-    attendance.leave("a")
-    assert attendance.take_polled() == {}

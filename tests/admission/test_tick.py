@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from core.admission import ledger, tick
+from core.admission import ledger, roll
 from core.admission.answers import QueuedSeat
 from core.admission.ledger import note_seen
 from core.protocol import Noticed
@@ -256,7 +256,7 @@ async def test_many_who_polled_are_written_down_in_parts(
         noted.append(len(seen))
         note_seen(connection, seen)
 
-    monkeypatch.setattr(tick, "_NOTES", 2)
+    monkeypatch.setattr(roll, "_NOTES", 2)
     monkeypatch.setattr(ledger, "note_seen", note)
     await house.room.tick()
     assert noted == [2, 2, 1]
@@ -272,6 +272,29 @@ async def test_somebody_who_polled_at_another_instance_is_not_dropped(open_house
     house.clock.advance(600)
     await house.execute(f"UPDATE seats SET seen_at = {house.clock.now() - 1}")
     assert (await house.room.tick()).dropped == 0
+    house.clock.advance(599.998)
+    assert (await house.room.tick()).dropped == 0
+    house.clock.advance(0.001)
+    assert (await house.room.tick()).dropped == 1
+
+
+async def test_polls_that_could_not_be_written_are_written_by_the_next_tick(open_house: OpenHouse) -> None:
+    house = await open_house(admission(abandon_seconds=600))
+    await house.room.pause(None, actor="op")
+    await house.queued("a")
+    house.clock.advance(150)
+    house.room.state("a")
+    await house.refuse("UPDATE", "seats")
+    assert list((await house.room.tick()).errors) == ["attendance"]
+    await house.relent("seats")
+    polled = house.clock.now()
+    house.clock.advance(1)
+    assert (await house.room.tick()).errors == {}
+
+    def seen(connection: Connection) -> int:
+        return int(connection.exec_driver_sql("SELECT seen_at FROM seats").scalar_one())
+
+    assert await house.database.read(seen) == polled
 
 
 async def test_a_tick_that_hangs_is_given_up_and_its_late_end_disturbs_nobody(open_house: OpenHouse) -> None:
