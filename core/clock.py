@@ -169,14 +169,17 @@ class ManualClock:
         self.advance((at - self.now()) / 1000)
 
 
+# Texts at hand: a waiting room answers polls of as many different times as people wait.
+_SECONDS = tuple(f":{second:02d}" for second in range(60))
+_MILLISECONDS = ("Z", *(f".{millisecond:03d}Z" for millisecond in range(1, 1000)))
+
+
 @lru_cache(maxsize=1024)
 def timestamp(ms: int) -> str:
     """Milliseconds since 1970 as the wire writes them: ``2026-04-17T12:00:00Z``, ``…:00.250Z``."""
     minutes, rest = divmod(ms, 60_000)
     seconds, rest = divmod(rest, 1000)
-    if rest:
-        return f"{_minute(minutes)}:{seconds:02d}.{rest:03d}Z"
-    return f"{_minute(minutes)}:{seconds:02d}Z"
+    return f"{_minute(minutes)}{_SECONDS[seconds]}{_MILLISECONDS[rest]}"
 
 
 @lru_cache(maxsize=1024)
