@@ -6,7 +6,7 @@ Rules: behaviours/admission.md, "Health gate and tick"; figures are those of the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -36,7 +36,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def classify(reading: Reading | None, now: int, stale: int = STALE) -> Health:
-    """The health that the latest reading gives; a server that never said anything is healthy. `stale` in ms."""
+    """The health that the latest reading gives; a server that nobody asks is healthy. `stale` in ms."""
     if reading is None:
         return "healthy"
     if now - reading.at > stale or _is_unfit(reading):
@@ -77,9 +77,12 @@ def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | No
 class FleetHealth:
     """The health of every model: what was set by hand, else what its latest reading gives."""
 
-    def __init__(self, stale: int = STALE) -> None:
-        """`stale` is the age (ms) beyond which a reading says nothing good."""
+    def __init__(self, stale: int = STALE, asked: Iterable[str] = ()) -> None:
+        """`stale` is the age (ms) beyond which a reading says nothing good. The servers of `asked` models are asked how
+        they are: until the first answer they count as unhealthy.
+        """
         self._stale = stale
+        self._asked = frozenset(asked)
         self._set: dict[str, Health] = {}
         self._readings: dict[str, Reading] = {}
 
@@ -93,4 +96,9 @@ class FleetHealth:
 
     def of(self, model: str, now: int) -> Health:
         """How the model is now."""
-        return self._set.get(model) or classify(self._readings.get(model), now, self._stale)
+        if (health := self._set.get(model)) is not None:
+            return health
+        reading = self._readings.get(model)
+        if reading is None and model in self._asked:
+            return "unhealthy"
+        return classify(reading, now, self._stale)

@@ -99,7 +99,15 @@ class Prober:
 
     async def _watch(self, server: _Server) -> None:
         while True:
-            await self._ask(server)
+            try:
+                await self._ask(server)
+            except Exception as error:
+                # what it said last grows old meanwhile, and then counts no more
+                _log.exception("the health of %s could not be told", server.models)
+                self._herald.trouble(
+                    "internal_error",
+                    f"{', '.join(server.models)}: the health could not be told ({error!r}); the log has the details",
+                )
             await self._clock.sleep(self._interval)
 
     async def _ask(self, server: _Server) -> None:

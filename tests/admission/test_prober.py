@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from core.admission.answers import QueuedSeat
 from core.admission.health import FleetHealth
 from core.admission.prober import Answered, Fetcher, Prober, Unanswered
 from core.protocol import Noticed, QueueChanged
-from tests.admission.house import BIG, LIMITED, OFFICE, SMALL, House, OpenHouse, admission
+from tests.admission.house import BIG, LIMITED, MODELS, OFFICE, SMALL, House, OpenHouse, admission
 
 INTERVAL = 25.0
 A, B = "http://a/metrics?key=secret", "http://b/health"
@@ -91,6 +93,49 @@ async def test_without_addresses_nobody_is_asked(open_house: OpenHouse) -> None:
     await house.room.watch_health()
     assert servers.asked == []
     assert health(house) == {}
+
+
+async def test_a_model_waits_for_the_first_answer_of_its_server(open_house: OpenHouse) -> None:
+    asked, other = ({**model, "health_url": url} for model, url in zip(MODELS[:2], (A, ""), strict=True))
+    house = await open_house(admission(models=[asked, other], limited_model="", each=None))
+    assert health(house) == {SMALL: "unhealthy"}
+    await house.queued("a")
+    await house.queued("b", BIG)
+    report = await house.room.tick()
+    assert (report.admitted, report.skipped) == (1, {SMALL: "unhealthy"})
+    state = house.room.state("a")
+    assert isinstance(state, QueuedSeat)
+    assert state.paused_reason == "unhealthy"
+    servers = Servers()
+    servers.say(A, '{"status": "ok"}')
+    await prober(house, servers, {SMALL: A}).ask_all()
+    assert (await house.room.tick()).admitted == 1
+
+
+async def test_after_a_mistake_of_ours_a_server_is_asked_again(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, servers = await open_house(), Servers()
+    failing = [True]
+    tell = house.room._parts.herald.tell_queues
+
+    def stumbling(models: Iterable[str], now: int) -> None:
+        if failing:
+            failing.pop()
+            raise RuntimeError("a defect")
+        tell(models, now)
+
+    monkeypatch.setattr(house.room._parts.herald, "tell_queues", stumbling)
+    running = asyncio.create_task(prober(house, servers, {SMALL: A}).run())
+    await house.clock.settle(0)
+    (message,) = await told(house)
+    assert "a defect" in message
+    assert "secret" not in message
+    await house.clock.settle(INTERVAL)
+    assert servers.asked == [A, A]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 @pytest.mark.parametrize(
