@@ -14,7 +14,7 @@ from core.admission import ledger, places
 from core.admission.answers import BannedUser, ModelLocked, ModelUnavailable, RateLimited, SeatAnswer
 from core.admission.catalog import Catalog
 from core.admission.changes import BanSet, Booked, Change, Put, SeatPut, SeatRemoved
-from core.admission.quota import FULL_UNIT, Meter, charged_tenths
+from core.admission.quota import FULL_UNIT, Day, Meter, charged_tenths
 from core.admission.rounds import Rounds, Spans
 from core.admission.seat import Ask, Seat, claim, is_active, queued, reclaimed
 from core.clock import timestamp
@@ -117,9 +117,9 @@ class Desk:
             return None
         day = self._meter.day(ask.now)
         pool = self._catalog.pool(tier)
-        used = ledger.used(connection, ask.user_id, tier, pool, day.start)
+        used = ledger.used(connection, ask.user_id, tier, pool, day)
         if replaced is not None and replaced.access_tier == tier and replaced.model in pool:
-            used -= _given_back(replaced, day.start, ask.now)
+            used -= _given_back(replaced, day, ask.now)
         if not self._meter.spent(tier, used):
             return None
         return RateLimited(
@@ -184,8 +184,8 @@ def _price(seat: Seat, now: int) -> int:
     return charged_tenths(seat.admitted_at, seat.expires_at, now)
 
 
-def _given_back(seat: Seat, since: int, now: int) -> int:
-    """The tenths that today's pool gets back when the seat makes way for the new one."""
-    if seat.admitted_at is None or seat.admitted_at < since:
+def _given_back(seat: Seat, day: Day, now: int) -> int:
+    """The tenths that the day's pool gets back when the seat makes way for the new one."""
+    if seat.admitted_at is None or not day.start <= seat.admitted_at < day.reset:
         return 0
     return FULL_UNIT - _price(seat, now)

@@ -52,7 +52,7 @@ class Floor:
         for seat in snapshot.seats:
             self._put(seat, now)
         for admit in snapshot.admits:
-            self.usage.book(admit, now)
+            self.usage.book(admit)
 
     def apply(self, change: Change, now: int) -> None:
         """Follow one acknowledged change."""
@@ -63,7 +63,7 @@ class Floor:
             case SeatRemoved(user_id=user_id):
                 self._take(user_id)
             case Booked(admit=admit):
-                self.usage.book(admit, now)
+                self.usage.book(admit)
             case BanSet(user_id=user_id):
                 self._move(user_id, banned=True)
             case BanLifted(user_id=user_id):

@@ -41,7 +41,7 @@ class Following:
         """Follow everything that others have committed by now. Raises StorageFailed; the next time begins there."""
         while True:
             now = self._clock.now()
-            unit = partial(look, cursor=self._cursor, since=self._meter.day(now).start)
+            unit = partial(look, cursor=self._cursor, since=self._meter.since(now))
             if not (await self._landing.adopt(unit, self._differences, now)).more:
                 return
 

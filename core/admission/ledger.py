@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from core.admission import places, seat_records
-from core.admission.quota import FULL_UNIT, Admit
+from core.admission.quota import FULL_UNIT, Admit, Day
 from core.admission.seat import Seat
 from core.protocol import AccessTier
 from core.store import counters, driver
@@ -52,7 +52,7 @@ _QUEUED = (
 )
 _REMOVE_QUEUE = delete(seats).where(seats.c.user_id.in_(select(_QUEUED.c.user_id))).returning(seats.c.user_id)
 _USED = """
-SELECT model, tenths FROM admits WHERE user_id = ? AND access_tier = ? AND admitted_at >= ?
+SELECT model, tenths FROM admits WHERE user_id = ? AND access_tier = ? AND admitted_at >= ? AND admitted_at < ?
 """
 _LOG = """
 INSERT INTO admits (user_id, model, access_tier, admitted_at, tenths) VALUES (?, ?, ?, ?, ?) RETURNING id
@@ -229,9 +229,9 @@ def charge(connection: Connection, entry: int, tenths: int) -> Admit | None:
     return msgspec.structs.replace(admit, tenths=tenths)
 
 
-def used(connection: Connection, user_id: str, tier: AccessTier, models: Sequence[str], since: int) -> int:
-    """The tenths that a user's admissions to these models, in that access tier, cost since then (ms)."""
-    found = driver.rows(connection, _USED, (user_id, tier, since))
+def used(connection: Connection, user_id: str, tier: AccessTier, models: Sequence[str], day: Day) -> int:
+    """The tenths that a user's admissions to these models, in that access tier, cost that day."""
+    found = driver.rows(connection, _USED, (user_id, tier, day.start, day.reset))
     return sum(tenths for model, tenths in found if model in models)
 
 

@@ -61,7 +61,7 @@ async def assemble(
     now = clock.now()
     catalog = Catalog(settings)
     meter = Meter(settings.quota, catalog)
-    since = meter.day(now).start
+    since = meter.since(now)
 
     def load(connection: Connection) -> tuple[Snapshot, Cursor | None]:
         cursor = change_log.begin(connection) if database.is_shared else None
@@ -76,7 +76,9 @@ async def assemble(
         abandon=_ms(settings.abandon_seconds),
         admits_per_tick=settings.admits_per_tick,
     )
-    health = FleetHealth(_ms(settings.health.stale_seconds))
+    fetcher = _fetcher(settings)
+    asked = [model.id for model in settings.models if model.health_url] if fetcher is not None else []
+    health = FleetHealth(_ms(settings.health.stale_seconds), asked)
     rounds = Rounds(catalog, meter, spans)
     floor = Floor(catalog, meter, grace=spans.grace, abandon=terms.abandon, now=now)
     floor.load(snapshot, now)
@@ -103,7 +105,7 @@ async def assemble(
         prober=Prober(
             settings.models,
             interval=settings.health.interval_seconds,
-            fetcher=_fetcher(settings),
+            fetcher=fetcher,
             health=health,
             herald=herald,
             clock=clock,

@@ -67,6 +67,10 @@ class Meter:
         """The quota day that `now` falls on."""
         return day_of(now, self._zone)
 
+    def since(self, now: int) -> int:
+        """From when on (ms) admissions are remembered: yesterday's too, for a clock that is set back over midnight."""
+        return self.day(self.day(now).start - 1).start
+
     def spent(self, tier: AccessTier, used: int) -> bool:
         """Whether `used` tenths leave nothing of the day's pool."""
         return used >= self._tenths[tier]
@@ -76,28 +80,35 @@ class Meter:
         return self._catalog.metered(admit.model, admit.access_tier)
 
 
+_MOST_DAYS = 3
+"""Yesterday and today, and a day between two clocks that do not agree which of them it is."""
+
+
 class Usage:
-    """The units used on the current day by everybody, kept in memory for the views; the log itself decides."""
+    """The units used lately by everybody, day by day, kept in memory for the views; the log itself decides."""
 
     def __init__(self, meter: Meter, now: int) -> None:
         self._meter = meter
         self._day = meter.day(now)
-        self._by_user: dict[tuple[str, AccessTier], dict[int, int]] = {}
+        self._days: dict[int, dict[tuple[str, AccessTier], dict[int, int]]] = {}
 
     def day(self, now: int) -> Day:
-        """The day that `now` falls on; yesterday's figures are dropped when it is a new one."""
-        if now >= self._day.reset:
+        """The day that `now` falls on."""
+        if not self._day.start <= now < self._day.reset:
             self._day = self._meter.day(now)
-            self._by_user = {}
         return self._day
 
-    def book(self, admit: Admit, now: int) -> None:
-        """Count an admission, or its new price after an early end."""
-        if admit.admitted_at >= self.day(now).start and self._meter.counts(admit):
-            self._by_user.setdefault((admit.user_id, admit.access_tier), {})[admit.id] = admit.tenths
+    def book(self, admit: Admit) -> None:
+        """Count an admission, or its new price after an early end, on the day of the admission."""
+        if not self._meter.counts(admit):
+            return
+        by_user = self._days.setdefault(self.day(admit.admitted_at).start, {})
+        by_user.setdefault((admit.user_id, admit.access_tier), {})[admit.id] = admit.tenths
+        if len(self._days) > _MOST_DAYS:
+            del self._days[min(self._days)]
 
     def used(self, user_id: str, tier: AccessTier, now: int) -> int:
         """The tenths that a user has used today in that access tier's pool."""
-        self.day(now)
-        units = self._by_user.get((user_id, tier))
+        by_user = self._days.get(self.day(now).start)
+        units = by_user.get((user_id, tier)) if by_user else None
         return sum(units.values()) if units else 0

@@ -142,6 +142,5 @@ class Rounds:
         tier = seat.access_tier
         if not self._catalog.metered(seat.model, tier):
             return False
-        since = self._meter.day(now).start
-        pool = self._catalog.pool(tier)
-        return self._meter.spent(tier, ledger.used(connection, seat.user_id, tier, pool, since))
+        used = ledger.used(connection, seat.user_id, tier, self._catalog.pool(tier), self._meter.day(now))
+        return self._meter.spent(tier, used)

@@ -87,8 +87,8 @@ def admit(entry: int, model: str, tier: AccessTier = "full", *, at: int = START,
 def test_usage_counts_what_is_metered_for_its_tier() -> None:
     usage = Usage(METER, START)
     for number, (model, tier) in enumerate([(BIG, "full"), (SMALL, "full"), (LIMITED, "full")]):
-        usage.book(admit(number, model, tier), START)  # type: ignore[arg-type]
-    usage.book(admit(9, LIMITED, "limited"), START)
+        usage.book(admit(number, model, tier))  # type: ignore[arg-type]
+    usage.book(admit(9, LIMITED, "limited"))
     assert usage.used("u", "full", START) == 10
     assert usage.used("u", "limited", START) == 10
     assert usage.used("somebody", "full", START) == 0
@@ -96,17 +96,49 @@ def test_usage_counts_what_is_metered_for_its_tier() -> None:
 
 def test_a_new_price_replaces_the_old_one() -> None:
     usage = Usage(METER, START)
-    usage.book(admit(1, BIG), START)
-    usage.book(admit(1, BIG, tenths=3), START)
-    usage.book(admit(2, BIG), START)
+    usage.book(admit(1, BIG))
+    usage.book(admit(1, BIG, tenths=3))
+    usage.book(admit(2, BIG))
     assert usage.used("u", "full", START) == 13
 
 
 def test_the_next_day_starts_at_nothing() -> None:
     usage = Usage(METER, START)
-    usage.book(admit(1, BIG), START)
+    usage.book(admit(1, BIG))
     reset = usage.day(START).reset
     assert usage.used("u", "full", reset - 1) == 10
     assert usage.used("u", "full", reset) == 0
-    usage.book(admit(2, BIG, at=reset - 1), reset)  # of yesterday
+    usage.book(admit(2, BIG, at=reset - 1))  # of yesterday
     assert usage.used("u", "full", reset) == 0
+
+
+def test_a_clock_that_is_set_back_over_midnight_finds_yesterday_as_it_was() -> None:
+    usage = Usage(METER, START)
+    reset = usage.day(START).reset
+    usage.book(admit(1, BIG, at=reset - 1))
+    usage.book(admit(2, BIG, at=reset))
+    usage.book(admit(3, BIG, at=reset + 1, tenths=4))
+    assert usage.used("u", "full", reset) == 14
+    assert usage.used("u", "full", reset - 1) == 10
+    usage.book(admit(1, BIG, at=reset - 1, tenths=1))
+    assert usage.used("u", "full", reset) == 14
+    assert usage.used("u", "full", reset - 1) == 1
+
+
+def test_days_long_past_are_forgotten() -> None:
+    usage = Usage(METER, START)
+    for day in range(400):
+        usage.book(admit(day, BIG, at=START + 24 * HOUR * day))
+    assert len(usage._days) <= 3
+    assert usage.used("u", "full", START + 24 * HOUR * 399) == 10
+    assert usage.used("u", "full", START) == 0
+
+
+def test_yesterday_is_remembered_however_long_it_was() -> None:
+    """The clocks go forward on 8 March and back on 1 November."""
+    for now, since in (
+        ("2026-03-09T07:00:00Z", "2026-03-08T08:00:00Z"),
+        ("2026-11-02T08:00:00Z", "2026-11-01T07:00:00Z"),
+        ("2026-04-17T12:00:00Z", "2026-04-16T07:00:00Z"),
+    ):
+        assert METER.since(parse_timestamp(now)) == parse_timestamp(since)
