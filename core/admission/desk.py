@@ -94,6 +94,11 @@ class Desk:
             raise NotQueued(f"{user_id} is not waiting in any queue; nothing to admit")
         if ledger.is_banned(connection, user_id):
             raise Banned(f"{user_id} is banned; lift the ban first")
+        if seat.model not in self._catalog.models:
+            raise NotQueued(
+                f"{user_id} waits for {seat.model}, which is not among the models any more; the next tick drops the "
+                "seat: have them request another model"
+            )
         ceiling = self._catalog.max_active(seat.model)
         taken = places.occupied(connection, seat.model, now - self._spans.grace)
         if ceiling is not None and taken >= ceiling:

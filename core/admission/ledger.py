@@ -66,6 +66,8 @@ _AT_ADDRESS = select(func.count(), func.min(seats.c.expires_at)).where(
     seats.c.user_id != bindparam("who"),
     or_(seats.c.expires_at.is_(None), seats.c.expires_at > bindparam("over")),
 )
+# No row is the address's own to be held. Two that share a number wait for each other, which harms nobody.
+_HOLD_ADDRESS = "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))"
 _PAUSES = "SELECT model FROM pauses"
 
 
@@ -188,8 +190,14 @@ def note_seen(connection: Connection, seen: Mapping[str, int]) -> None:
 
 
 def at_address(connection: Connection, address: str, user_id: str, over: int) -> tuple[int, int | None]:
-    """How many seats of others come from that address, and when (ms) the first of them expires, if any does."""
-    parameters = {"address": clean_text(address), "who": user_id, "over": over}
+    """How many seats of others come from that address, and when (ms) the first of them expires, if any does.
+
+    Nobody else counts there until the unit is over.
+    """
+    address = clean_text(address)
+    if driver.is_shared(connection):
+        driver.rows(connection, _HOLD_ADDRESS, (address,))
+    parameters = {"address": address, "who": user_id, "over": over}
     count, first = connection.execute(_AT_ADDRESS, parameters).one()
     return int(count), first
 

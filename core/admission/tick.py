@@ -65,11 +65,11 @@ class Tick:
         await self._part("evict", self._evict)
         await self._part("attendance", self._note_attendance)
         await self._drop()
-        healths: dict[str, Health] = {}
-        await self._part("health", partial(self._read_health, healths))
         for model in self._floor.models():
             if self._floor.lines.depth(model) and not self._abandoned:
-                await self._round(model, healths.get(model, "unhealthy"))
+                healths: list[Health] = []
+                await self._part("health", partial(self._read_health, model, healths))
+                await self._round(model, healths[0] if healths else "unhealthy")
 
     def abandon(self, error: str) -> None:
         """Give up on it; whatever it waits for may still come to its end."""
@@ -96,9 +96,17 @@ class Tick:
             await part()
         except Exception as error:
             if not self._abandoned:
-                self._errors[name] = str(error) or type(error).__name__
+                self._note(name, str(error) or type(error).__name__)
             return False
         return True
+
+    def _note(self, part: str, error: str) -> None:
+        """A part that fails in several ways tells all of them."""
+        told = self._errors.get(part)
+        if told is None:
+            self._errors[part] = error
+        elif error not in told:
+            self._errors[part] = f"{told}; {error}"
 
     async def _sweep(self) -> None:
         over = self._now - self._terms.grace
@@ -154,9 +162,8 @@ class Tick:
             for user_id, at in missed.seen.items():
                 self._floor.attendance.learn(user_id, at)
 
-    async def _read_health(self, healths: dict[str, Health]) -> None:
-        for model in self._floor.models():
-            healths[model] = self._health(model, self._now)
+    async def _read_health(self, model: str, found: list[Health]) -> None:
+        found.append(self._health(model, self._now))
 
     async def _round(self, model: str, health: Health) -> None:
         def unit(connection: Connection) -> tuple[list[Change], TickRound]:

@@ -364,6 +364,8 @@ class SmallHouse:
             return "not_queued"
         if user in self.bans:
             return "banned"
+        if place.model not in self.models:
+            return "not_queued"
         if self.occupied(place.model) >= self.ceiling(place.model):
             return "at_capacity"
         self._admit(place)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from core.admission import following
-from core.admission.answers import ActiveSeat, QueuedSeat
+from core.admission import Access, following
+from core.admission.answers import ActiveSeat, QueuedSeat, RateLimited
 from core.protocol import QueueChanged, SeatChanged, SeatGone
 from core.store import change_log
 from tests.admission.house import BIG, SMALL, House, admission
@@ -171,6 +171,28 @@ async def test_who_polls_at_one_process_is_not_dropped_by_the_tick_of_another(
         await asyncio.gather(ticker, return_exceptions=True)
     assert (await here.room.tick()).dropped == 1
     assert [row.user_id for row in here.room.seat_rows()] == ["polls"]
+
+
+async def test_an_address_has_no_more_seats_than_its_cap_however_many_ask_at_once(
+    houses: tuple[House, House], postgres: Storage
+) -> None:
+    settings = admission(each={"instant_admit_capacity": 100}, address_cap=2)
+    capped = House(postgres, settings), House(postgres, settings)
+    for house in capped:
+        await house.open()
+    from_there = Access(address_hash="there")
+    answers = await asyncio.gather(
+        *(
+            capped[number % 2].room.request(
+                f"user-{number}", (SMALL, BIG)[number // 2 % 2], access=from_there
+            )
+            for number in range(40)
+        )
+    )
+    for house in capped:
+        await house.aclose()
+    assert sum(isinstance(answer, ActiveSeat) for answer in answers) == 2
+    assert sum(isinstance(answer, RateLimited) for answer in answers) == 38
 
 
 async def test_a_change_of_ones_own_is_never_undone_by_an_older_one_of_another(

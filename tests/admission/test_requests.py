@@ -21,7 +21,7 @@ from core.admission.answers import (
 from core.admission.seat import Access
 from core.clock import timestamp
 from core.errors import AtCapacity, Banned, InvalidArgument, NotQueued, StorageFailed
-from tests.admission.house import BIG, LIMITED, OFFICE, SMALL, START, OpenHouse, admission
+from tests.admission.house import BIG, LIMITED, MODELS, OFFICE, SMALL, START, OpenHouse, admission
 
 INSTANT = {"instant_admit_capacity": 9}
 
@@ -341,6 +341,17 @@ async def test_out_of_turn(open_house: OpenHouse) -> None:
         await house.room.admit_now("a")
     house.clock.advance(5400)  # past the grace the place is free, swept or not
     await house.room.admit_now("a")
+
+
+async def test_nobody_is_let_in_to_a_model_that_is_gone(open_house: OpenHouse) -> None:
+    house = await open_house()
+    await house.queued("a", BIG)
+    await house.restart(admission(models=[model for model in MODELS if model["id"] != BIG]))
+    with pytest.raises(NotQueued, match="not among the models"):
+        await house.room.admit_now("a")
+    seat = house.room.seat_of("a")
+    assert seat is not None
+    assert seat.status == "queued"
 
 
 async def test_addresses_are_counted_and_capped(open_house: OpenHouse) -> None:

@@ -179,6 +179,26 @@ async def test_a_failing_round_is_named_and_skips_its_model_only(open_house: Ope
     assert (house.status("a"), house.status("b")) == ("queued", "active")
 
 
+async def test_a_model_whose_health_cannot_be_told_lets_nobody_in(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await open_house()
+    await house.queued("a")
+    await house.queued("b", BIG)
+
+    def of(model: str, _now: int) -> str:
+        if model == SMALL:
+            raise RuntimeError("a defect")
+        return "healthy"
+
+    monkeypatch.setattr(house.room._parts.health, "of", of)
+    monkeypatch.setattr(house.room._parts.ticker, "_health", house.room._parts.health)
+    monkeypatch.setattr(house.room._parts.views, "_health", lambda _model, _now: "healthy")
+    report = await house.room.tick()
+    assert (report.admitted, report.skipped) == (1, {SMALL: "unhealthy"})
+    assert report.errors == {"health": "a defect"}
+
+
 async def test_a_queue_of_a_model_no_longer_configured_is_dropped(open_house: OpenHouse) -> None:
     house = await open_house()
     await house.queued("a", BIG)
@@ -200,6 +220,28 @@ async def test_a_drop_that_fails_makes_the_model_failed(open_house: OpenHouse) -
     report = await house.room.tick()
     assert (report.dropped, report.admitted) == (0, 1)
     assert (report.skipped, list(report.errors)) == ({BIG: "failed"}, ["drop"])
+
+
+async def test_drops_that_fail_in_two_ways_tell_both(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await open_house(admission(abandon_seconds=600))
+    await house.queued("a", BIG)
+    await house.restart(
+        admission(models=[model for model in MODELS if model["id"] != BIG], abandon_seconds=600)
+    )
+    await house.room.pause(None, actor="op")
+    await house.queued("b")
+    house.clock.advance(600)
+
+    def fail(connection: Connection, model: str, *_: object) -> None:
+        raise RuntimeError(f"{model} is stuck")
+
+    monkeypatch.setattr(ledger, "remove_queue", fail)
+    monkeypatch.setattr(ledger, "remove_absent", fail)
+    report = await house.room.tick()
+    assert report.errors == {"drop": f"{BIG} is stuck; {SMALL} is stuck"}
+    assert report.skipped == {BIG: "failed", SMALL: "failed"}
 
 
 async def test_who_is_not_heard_of_is_dropped_at_exactly_that_age(open_house: OpenHouse) -> None:
