@@ -183,9 +183,7 @@ async def test_an_address_has_no_more_seats_than_its_cap_however_many_ask_at_onc
     from_there = Access(address_hash="there")
     answers = await asyncio.gather(
         *(
-            capped[number % 2].room.request(
-                f"user-{number}", (SMALL, BIG)[number // 2 % 2], access=from_there
-            )
+            capped[number % 2].room.request(f"user-{number}", (SMALL, BIG)[number % 2], access=from_there)
             for number in range(40)
         )
     )
