@@ -90,7 +90,11 @@ class Landing:
                 if not done.done():
                     done.set_result(answered)
 
-        self._database.send(unit, land)
+        def settled(written: U, failed: BaseException | None) -> None:
+            # later, as a future's callback is: what was written before is followed before, whoever wrote it
+            loop.call_soon(land, written, failed)
+
+        self._database.send(unit, settled)
         return done
 
     def _follow(self, changes: list[Change], now: int, loop: asyncio.AbstractEventLoop) -> None:

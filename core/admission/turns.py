@@ -1,7 +1,8 @@
 """The gate of a turn whose caller may know nothing of seats: then the house takes care of one. Pure.
 
-A client that requested its seat itself is held to the gate's rules. For everybody else a seat is requested when it
-is needed, so that with admission on its defaults a local developer is simply let in (DESIGN, "One turn").
+A client that requested its seat itself is held to the gate's rules, the instance id included: without it any other
+client of the user could go on beside the newest one, which alone holds the seat. For everybody else a seat is requested
+when it is needed, so that with admission on its defaults a local developer is simply let in (DESIGN, "One turn").
 """
 
 from __future__ import annotations
@@ -28,16 +29,18 @@ from core.admission.gate import GateAnswer, GateCode, passed, refused
 from core.admission.seat import Seat, stage
 from core.protocol import AccessTier
 
-Care = Literal["gate", "request"]
+Care = Literal["gate", "request", "refuse"]
 
 
 def care(seat: Seat, model: str, tier: AccessTier, catalog: Catalog, *, now: int, grace: int) -> Care:
-    """Whether the seat that is there decides at the gate, or the house requests one for the caller first."""
+    """For a caller without an instance id: whether the seat that is there decides at the gate, the house requests one
+    first, or the caller is refused because a client holds it.
+    """
     where = stage(seat, now, grace)
     if where == "gone":
         return "request"
     if seat.held_by == "client":
-        return "gate"
+        return "refuse"
     fits = catalog.fits(seat.model, seat.access_tier, tier)
     return "gate" if where == "active" and fits and catalog.usable(seat.model, model, tier) else "request"
 

@@ -136,13 +136,15 @@ class WaitingRoom(OperatedRoom):
                 return refused("session_model_mismatch", f"{model} is not offered to you; use another model.")
             seat = self._floor.seats.get(user_id)
             grace = self._parts.spans.grace
-            if (
-                seat is None
-                or turns.care(seat, model, access_tier, self._catalog, now=now, grace=grace) == "request"
-            ):
+            care = (
+                "request"
+                if seat is None
+                else turns.care(seat, model, access_tier, self._catalog, now=now, grace=grace)
+            )
+            if care == "request":
                 answer = await self._ask(user_id, model, access_tier, None, "house", now)
                 return turns.as_gate(answer, self._parts.pace.tick)
-            instance_id = seat.instance_id
+            instance_id = seat.instance_id if seat is not None and care == "gate" else None
         who = Passenger(
             instance_id=instance_id,
             model=model,

@@ -68,7 +68,8 @@ class Database:
     def send(self, unit: Unit[T], settle: Callable[[T, BaseException | None], None]) -> None:
         """Queue a unit of work; `settle`, which must not raise, gets its result or its error in the loop.
 
-        For who has more to do than to wait: it is called at the very point of the unit's commit, in commit order.
+        It is called in the order of the commits, in the step that also sets the futures of `submit`, so before any of
+        their callbacks.
         """
         if self._closed:
             raise StorageFailed("the database is closed")

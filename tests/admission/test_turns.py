@@ -39,9 +39,9 @@ HOUSE = {"held_by": "house"}
     ("seat", "model", "tier", "expected"),
     [
         (active(SMALL, expires_in=-GRACE), SMALL, "full", "request"),
-        (active(SMALL, expires_in=L), BIG, "full", "gate"),
-        (active(SMALL, expires_in=0), SMALL, "full", "gate"),
-        (waiting(SMALL), SMALL, "full", "gate"),
+        (active(SMALL, expires_in=L), BIG, "full", "refuse"),
+        (active(SMALL, expires_in=0), SMALL, "full", "refuse"),
+        (waiting(SMALL), SMALL, "full", "refuse"),
         (active(SMALL, expires_in=L, **HOUSE), SMALL, "full", "gate"),
         (active(SMALL, expires_in=L, **HOUSE), OFFICE, "full", "gate"),
         (active(SMALL, expires_in=L, **HOUSE), "someone/subagent", "full", "gate"),
@@ -229,10 +229,13 @@ async def test_a_seat_of_the_house_is_renewed_when_it_drains(open_house: OpenHou
 async def test_a_seat_that_a_client_requested_is_held_to_the_gates_rules(open_house: OpenHouse) -> None:
     house = await open_house(admission(each=INSTANT))
     seat = await house.admitted("u")
-    assert await code(house, "u", SMALL) == "active"
-    assert await code(house, "u", BIG) == "session_model_mismatch"
+    mine = seat.instance_id
+    assert await code(house, "u", SMALL) == "update_required"
+    assert await code(house, "u", SMALL, mine) == "active"
+    assert await code(house, "u", BIG, mine) == "session_model_mismatch"
     house.clock.advance(3600)
-    assert await code(house, "u", SMALL) == "draining"
+    assert await code(house, "u", SMALL) == "update_required"
+    assert await code(house, "u", SMALL, mine) == "draining"
     assert house.room.state("u", instance_id=seat.instance_id).__struct_config__.tag == "ended"
     house.clock.advance(1800)
     assert await code(house, "u", SMALL) == "active"
@@ -245,8 +248,9 @@ async def test_a_client_that_queues_is_told_to_wait_and_keeps_its_instance(open_
     house = await open_house()
     await house.queued("first")
     seat = await house.queued("u")
-    answer = await house.room.pass_turn("u", None, SMALL)
+    answer = await house.room.pass_turn("u", seat.instance_id, SMALL)
     assert (answer.code, answer.http_status, answer.retry_after_ms) == ("waiting_room_queued", 429, 15_000)
+    assert await code(house, "u", SMALL) == "update_required"
     after = house.room.seat_of("u")
     assert after is not None
     assert after.instance_id == seat.instance_id
@@ -259,7 +263,7 @@ async def test_with_an_instance_it_is_the_gate(open_house: OpenHouse) -> None:
     assert await code(house, "u", SMALL, seat.instance_id) == "active"
     assert await code(house, "u", BIG, seat.instance_id) == "session_model_mismatch"
     assert await code(house, "u", SMALL, "foreign") == "session_superseded"
-    assert await code(house, "u", SMALL, "") == "active"  # an empty one counts as missing
+    assert await code(house, "u", SMALL, "") == "update_required"  # an empty one counts as missing
 
 
 async def test_a_turn_waits_its_turn_and_gets_in(open_house: OpenHouse) -> None:
@@ -304,7 +308,8 @@ async def test_a_client_takes_the_houses_seat_over(open_house: OpenHouse) -> Non
     await code(house, "u", SMALL)
     seat = await house.admitted("u")
     assert len(await house.room.admits_of("u")) == 1
-    assert await code(house, "u", BIG) == "session_model_mismatch"
+    assert await code(house, "u", BIG) == "update_required"
+    assert await code(house, "u", BIG, seat.instance_id) == "session_model_mismatch"
     assert await code(house, "u", SMALL, seat.instance_id) == "active"
 
 

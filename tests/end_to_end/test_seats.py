@@ -286,9 +286,10 @@ async def test_a_seat_that_the_house_took_and_a_client_s(open_house: Opening) ->
             409,
             "session_superseded",
         )
-        # a client's seat is not the house's to move: it holds for callers without an instance, too
-        assert (await chat(house, x_user_id="ann")).status_code == 200
-        assert refusal(await chat(house, x_user_id="ann", model="count-3")) == (409, "session_model_mismatch")
+        # a client's seat is not the house's to move, and is nobody's who does not hold it
+        assert refusal(await chat(house, x_user_id="ann")) == (426, "update_required")
+        elsewhere = await chat(house, x_user_id="ann", x_instance_id=mine["instanceId"], model="count-3")
+        assert refusal(elsewhere) == (409, "session_model_mismatch")
 
 
 LONG = "x" * 513

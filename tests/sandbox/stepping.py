@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,15 @@ class Stepped:
         self._cursor = ""
         self._away = 0
         database: Any = core.database
-        submit, read = database.submit, database.read
+        send, read = database.send, database.read
 
-        def counted_submit(unit: Any) -> asyncio.Future[Any]:
-            future: asyncio.Future[Any] = submit(unit)
+        def counted_send(unit: Any, settle: Callable[[Any, BaseException | None], None]) -> None:
+            def settled(result: Any, error: BaseException | None) -> None:
+                self._away -= 1
+                settle(result, error)
+
+            send(unit, settled)
             self._away += 1
-            future.add_done_callback(self._came_back)
-            return future
 
         async def counted_read(query: Any) -> Any:
             self._away += 1
@@ -55,7 +57,7 @@ class Stepped:
             finally:
                 self._away -= 1
 
-        database.submit, database.read = counted_submit, counted_read
+        database.send, database.read = counted_send, counted_read
 
     async def play(self, seconds: float) -> list[AnyEvent]:
         """Let so much time pass, timer by timer; answers what was told meanwhile."""
@@ -86,9 +88,6 @@ class Stepped:
             self.events += batch.events
             if len(batch.events) < 10_000:
                 return
-
-    def _came_back(self, _future: asyncio.Future[Any]) -> None:
-        self._away -= 1
 
 
 @asynccontextmanager
