@@ -162,6 +162,10 @@ class ManualClock:
             self.advance(max(0, self._timers[0][0] - self._elapsed_ms) / 1000)
         self.advance((target - self._elapsed_ms) / 1000)
 
+    def correct(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as a machine whose clock was wrong does; no time passes."""
+        self._start += round(seconds * 1000)
+
     def set(self, at: int) -> None:
         """Move forward to the wall time `at`; raises ValueError for a time that is past."""
         if at < self.now():

@@ -84,7 +84,7 @@ def _facts(line: SeatLine, now: int) -> list[Fact]:
         Fact("admitted", f"{units.age(now - moment(seat.admitted_at))} ago" if seat.admitted_at else "–"),
         Fact("time left", _left(line, now).text),
         Fact("", ""),
-        Fact("i", "says why they wait"),
+        Fact("i", "says why they wait, and where they come from"),
     ]
 
 

@@ -14,7 +14,7 @@ from console.panes.pane import Tone
 from console.screens.closing import ClosesOnce
 from console.widgets.log import Log, Paragraph
 from core.errors import MaitredError
-from core.protocol import Explained, Explanation
+from core.protocol import Explained, Explanation, Origin
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,25 @@ def paragraphs(told: Explanation) -> list[Paragraph]:
         left = told.ahead_count - len(told.ahead)
         if left > 0:
             shown.append(_line("", f"and {units.count(left)} more", "dim"))
+    if told.origin is not None:
+        shown += [Paragraph("", ""), *_origin(told.origin)]
+    return shown
+
+
+def _origin(origin: Origin) -> list[Paragraph]:
+    """Where the request came from, and how many seats are held from there."""
+    told = [origin.country_code or "an unknown country"]
+    if origin.block_reason:
+        told.append(f"blocked: {origin.block_reason}")
+    if origin.privacy_signals:
+        told.append(f"signals: {', '.join(origin.privacy_signals)}")
+    shown = [_line("comes from", "; ".join(told), "accent")]
+    if origin.address_hash:
+        cap = f" of at most {units.count(origin.address_cap)}" if origin.address_cap else ""
+        shown.append(_line("address", origin.address_hash))
+        shown.append(_line("seats there", f"{units.count(origin.seats_there)}{cap}"))
+    if origin.checked_at:
+        shown.append(_line("checked", origin.checked_at))
     return shown
 
 

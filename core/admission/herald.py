@@ -58,12 +58,20 @@ class Herald:
                 self._journal.append(QueueChanged(queue=row))
 
     def tell_time(self, now: int) -> None:
-        """Tell what time alone has changed: seats whose grace began, hours, drained places."""
-        for seat in self._floor.ended_between(self._endings_told, now):
+        """Tell what time alone has changed: seats whose grace began, hours, drained places.
+
+        A clock that is set back gives seats their time again, and their end is told when it comes.
+        """
+        before, self._endings_told = self._endings_told, now
+        # after a step back nobody knows how far it went: all that is not gone yet is looked at
+        since = before if before <= now else 0
+        for seat in self._floor.ended_between(since, max(before, now)):
             row = self._views.seat_row(seat, now)
-            self.seats[seat.user_id] = row
-            self._journal.append(SeatChanged(what="ended", seat=row))
-        self._endings_told = max(self._endings_told, now)
+            if row != self.seats.get(seat.user_id):
+                self.seats[seat.user_id] = row
+                self._journal.append(
+                    SeatChanged(what="revived" if row.state == "active" else "ended", seat=row)
+                )
         self.tell_queues(self._told_models(), now)
 
     def trouble(self, code: str, message: str) -> None:

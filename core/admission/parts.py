@@ -38,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses in lower case that admission does not apply to."""
     spans: Spans
     pace: Pace
+    address_cap: int
     clock: Clock
     database: Database
     new_id: Callable[[], str]
@@ -90,6 +91,7 @@ async def assemble(
         bypass=frozenset(email.lower() for email in settings.bypass_emails),
         spans=spans,
         pace=pace,
+        address_cap=settings.address_cap,
         clock=clock,
         database=database,
         new_id=new_id,

@@ -21,7 +21,7 @@ from core.admission.seat import Access, Ask, HeldBy, Seat, check_user, is_active
 from core.admission.why import no_seat, why
 from core.clock import Clock, timestamp
 from core.journal import Journal
-from core.protocol import MOST_AHEAD, AccessTier, Explanation, QueueRow, SeatRow
+from core.protocol import MOST_AHEAD, AccessTier, Explanation, Origin, QueueRow, SeatRow
 from core.settings import Admission
 from core.store.database import Database
 
@@ -198,6 +198,22 @@ class WaitingRoom(OperatedRoom):
             because=because,
             ahead=self._floor.lines.ahead(seat.model, seat.ticket, MOST_AHEAD) if queued else [],
             ahead_count=standing.position - 1 if queued else 0,
+            origin=self._origin(seat),
+        )
+
+    def _origin(self, seat: Seat) -> Origin | None:
+        access = seat.access
+        if access is None:
+            return None
+        address = access.address_hash or ""
+        return Origin(
+            country_code=access.country_code or "",
+            block_reason=access.block_reason or "",
+            privacy_signals=access.privacy_signals,
+            address_hash=address,
+            checked_at=access.checked_at or "",
+            seats_there=self.seats_at(address) if address else 0,
+            address_cap=self._parts.address_cap,
         )
 
     def seat_of(self, user_id: str) -> Seat | None:

@@ -57,7 +57,7 @@ from core.protocol.events import (
     SessionChanged,
     SessionGone,
 )
-from core.protocol.explanation import MOST_AHEAD, Because, Explained, Explanation
+from core.protocol.explanation import MOST_AHEAD, Because, Explained, Explanation, Origin
 from core.protocol.rows import (
     AccessTier,
     AnyRow,
@@ -112,6 +112,7 @@ __all__ = [
     "MarkDirty",
     "Message",
     "Noticed",
+    "Origin",
     "Outcome",
     "PauseAdmission",
     "PausedReason",

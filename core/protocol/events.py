@@ -24,10 +24,21 @@ class QueueChanged(Event, frozen=True, kw_only=True, tag="queue_changed"):
 
 
 class SeatChanged(Event, frozen=True, kw_only=True, tag="seat_changed"):
-    """A seat was requested, taken over, switched, admitted (and by what way), its time ended, or its user is banned."""
+    """A seat was requested, taken over, switched, admitted (and by what way), its time ended, or its user is banned.
+
+    ``revived`` is one that had ended, and whose time goes on because the clock was set back.
+    """
 
     what: Literal[
-        "queued", "switched", "taken_over", "admitted", "admitted_now", "ended", "banned", "unbanned"
+        "queued",
+        "switched",
+        "taken_over",
+        "admitted",
+        "admitted_now",
+        "ended",
+        "revived",
+        "banned",
+        "unbanned",
     ]
     seat: SeatRow
 

@@ -22,6 +22,21 @@ class Because(Wire, frozen=True, kw_only=True):
     helps: str = ""
 
 
+class Origin(Wire, frozen=True, kw_only=True):
+    """Where a seat's request came from, as far as the front that asked for it said so; for operators alone.
+
+    `seats_there` is how many stored seats come from the address, `address_cap` the most that may (0: any number).
+    """
+
+    country_code: str = ""
+    block_reason: str = ""
+    privacy_signals: list[str] = []
+    address_hash: str = ""
+    checked_at: str = ""
+    seats_there: int = 0
+    address_cap: int = 0
+
+
 class Explanation(Wire, frozen=True, kw_only=True):
     """The answer to "why": a line that says it, and the rules behind it, the gravest first.
 
@@ -34,3 +49,4 @@ class Explanation(Wire, frozen=True, kw_only=True):
     because: list[Because]
     ahead: list[str] = []
     ahead_count: int = 0
+    origin: Origin | None = None

@@ -23,6 +23,7 @@ from core.protocol import (
     SessionDetail,
 )
 from core.readings import What
+from core.server.auth import ACT
 from core.server.responses import error_response, json_response
 from core.server.routes import Call
 from core.session_core import SessionCore
@@ -111,7 +112,9 @@ class ControlPlane:
             raise InvalidArgument(
                 f"kind: expected {' or '.join(get_args(Explained))}, found {kind!r:.40}", path="kind"
             )
-        return await self._core.explain(cast(Explained, kind), call.text("key"))
+        told = await self._core.explain(cast(Explained, kind), call.text("key"))
+        # where somebody comes from is for who acts
+        return told if call.principal.role in ACT else msgspec.structs.replace(told, origin=None)
 
     async def alive(self, call: Call) -> Any:
         """The process answers."""

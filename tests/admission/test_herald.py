@@ -92,3 +92,22 @@ async def test_the_row_of_a_model_that_is_gone_and_empty_still_follows_a_pause(o
     assert {row.model: row.paused for row in house.room.queue_rows()} == {
         model["id"]: True for model in MODELS
     }
+
+
+async def test_a_clock_that_is_set_back_gives_seats_their_time_again(open_house: OpenHouse) -> None:
+    house = await open_house(admission(each={"instant_admit_capacity": 9}))
+    await house.admitted("ann")
+    house.clock.advance(1800)
+    await house.admitted("bob")
+    cursor = house.journal.cursor
+    for seconds, back in ((1800, 0.0), (0, 1.0), (0.999, 0.0), (0.001, 0.0), (1800, 0.0)):
+        house.clock.advance(seconds)
+        house.clock.correct(-back)
+        await house.room.tick()
+    told = [event for event in await house.events(cursor) if isinstance(event, SeatChanged)]
+    assert [(event.what, event.seat.user_id, event.seat.state) for event in told] == [
+        ("ended", "ann", "ended"),
+        ("revived", "ann", "active"),
+        ("ended", "ann", "ended"),
+        ("ended", "bob", "ended"),
+    ]

@@ -10,6 +10,7 @@ from core.protocol import (
     Because,
     EndSeat,
     Explanation,
+    Origin,
     PauseAdmission,
     ResumeAdmission,
     SeatChanged,
@@ -188,6 +189,15 @@ async def test_why_somebody_waits() -> None:
         ],
         ahead=["zoe"],
         ahead_count=30,
+        origin=Origin(
+            country_code="DE",
+            block_reason="anonymised",
+            privacy_signals=["vpn", "tor\x1b[2J"],
+            address_hash="3f2a9c",
+            checked_at="2026-04-17T12:00:00Z",
+            seats_there=2,
+            address_cap=3,
+        ),
     )
     async with opened(core) as console:
         await behind_the_queue(console, "ann")
@@ -200,8 +210,13 @@ async def test_why_somebody_waits() -> None:
             "30 in all",
             "zoe",
             "and 29 more",
+            "DE; blocked: anonymised; signals: vpn, tor",
+            "3f2a9c",
+            "2 of at most 3",
         ):
             await console.sees(text)
+        await console.press("end")
+        await console.sees("2026-04-17T12:00:00Z")
         assert "\x1b" not in console.screen()
         await console.press("escape")
         await console.sees("queues › seats")

@@ -232,6 +232,47 @@ async def test_a_user_speaks_for_that_user_alone(open_house: Opening) -> None:
         assert house.core.waiting_room.seat_of("ann") is None
 
 
+ORIGIN = {
+    "countryCode": "XK",
+    "blockReason": "anonymised-hosting",
+    "privacySignals": ["relay-exit"],
+    "addressHash": "a11ce5",
+    "checkedAt": "2026-04-17T12:00:00Z",
+}
+
+
+async def test_where_somebody_comes_from_is_told_to_operators_alone(open_house: Opening) -> None:
+    async with open_house(
+        admission=admission(Model(id="echo", max_active=1), address_cap=2), tokens=TOKENS
+    ) as house:
+
+        async def why(user: str, token: str) -> dict[str, Any]:
+            async with client(house, token) as http:
+                answer = await http.get("/v1/explain", params={"kind": "seat", "key": user})
+            assert answer.status_code == 200
+            return dict(answer.json())
+
+        told = [
+            await post(house, "/v1/seats", userId=user, model="echo", access=ORIGIN)
+            for user in ("ann", "bob")
+        ]
+        assert [each.json()["status"] for each in told] == ["active", "queued"]
+        told.append(await post(house, "/v1/seats", userId="cid", model="echo", access=ORIGIN))
+        assert told[-1].json()["status"] == "rate_limited"
+        for token, user in (("svc", "ann"), ("svc", "bob"), ("ann", "ann")):
+            told.append(await poll(house, user, token=token))
+        told.append(await post(house, "/v1/gate", userId="bob", instanceId="i"))
+        told.append(await chat(house, x_user_id="bob", x_instance_id="i"))
+        for answer in told:
+            for secret in ("XK", "anonymised-hosting", "relay-exit", "a11ce5", "2026-04-17T12:00:00Z"):
+                assert secret not in answer.text
+        for user in ("ann", "bob"):
+            assert (await why(user, "op"))["origin"] == {**ORIGIN, "seatsThere": 2, "addressCap": 2}
+            assert (await why(user, "see")).get("origin") is None
+        await end(house, "ann")
+        assert (await why("bob", "op"))["origin"]["seatsThere"] == 1
+
+
 async def test_on_open_loopback_anybody_is_a_service(open_house: Opening) -> None:
     rules = admission(Model(id="echo", limited=True), bypass_emails=["boss@example.org"])
     async with open_house(admission=rules) as house:
