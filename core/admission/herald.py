@@ -31,7 +31,8 @@ class Herald:
         self._floor = floor
         self._views = views
         self._journal = journal
-        self._endings_told = now
+        # between which moments rows were made since time itself was told; it goes back when the clock is corrected
+        self._earliest = self._latest = now
         self.seats: dict[str, SeatRow] = {
             user_id: views.seat_row(seat, now) for user_id, seat in floor.seats.items()
         }
@@ -42,6 +43,7 @@ class Herald:
 
         Those are told by `tell_queues`, once for all that happens at the same time.
         """
+        self._earliest, self._latest = min(self._earliest, now), max(self._latest, now)
         models: set[str] = set()
         for change in changes:
             models |= self._touched(change)
@@ -62,10 +64,9 @@ class Herald:
 
         A clock that is set back gives seats their time again, and their end is told when it comes.
         """
-        before, self._endings_told = self._endings_told, now
-        # after a step back nobody knows how far it went: all that is not gone yet is looked at
-        since = before if before <= now else 0
-        for seat in self._floor.ended_between(since, max(before, now)):
+        since, until = min(self._earliest, now), max(self._latest, now)
+        self._earliest = self._latest = now
+        for seat in self._floor.ended_between(since, until):
             row = self._views.seat_row(seat, now)
             if row != self.seats.get(seat.user_id):
                 self.seats[seat.user_id] = row

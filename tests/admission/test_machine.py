@@ -1,6 +1,6 @@
 """Whatever happens in whatever order, the waiting room does what the small one does, and keeps its promises.
 
-One suite for both databases. The default is short and on SQLite; `make soak` plays on for long, on both.
+One suite for both databases. The default is short, shorter still on PostgreSQL; `make soak` plays on for long.
 """
 
 from __future__ import annotations
@@ -558,9 +558,8 @@ def play(given: Fresh, *, games: int, steps: int) -> None:
 
 
 @pytest.mark.timeout(600)  # reducing a failure takes Hypothesis up to five minutes
-@pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
 def test_the_waiting_room_does_what_the_small_one_does(fresh: Fresh) -> None:
-    play(fresh, games=5, steps=60)
+    play(fresh, games=5 if fresh.kind == "sqlite" else 1, steps=60)
 
 
 @pytest.mark.soak

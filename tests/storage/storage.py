@@ -80,6 +80,11 @@ class Fresh:
         self._numbers = itertools.count(1)
         self._taken: list[str] = []
 
+    @property
+    def kind(self) -> Kind:
+        """Of which kind they are."""
+        return "sqlite" if self._schemas is None else "postgres"
+
     def __call__(self) -> Storage:
         """An empty storage."""
         folder = self._folder / f"storage-{next(self._numbers)}"
