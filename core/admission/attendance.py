@@ -11,9 +11,9 @@ class _Presence:
 
     __slots__ = ("check", "noted", "seen")
 
-    def __init__(self, now: int, check: int) -> None:
+    def __init__(self, now: int, noted: int, check: int) -> None:
         self.seen = now
-        self.noted = now
+        self.noted = noted
         """What the database knows."""
         self.check = check
         """When to look whether the user has gone."""
@@ -33,10 +33,10 @@ class Attendance:
         self._checks: list[tuple[int, str]] = []
         self._polled: dict[str, int] = {}
 
-    def arrive(self, user_id: str, now: int) -> None:
-        """Somebody queues, or asks again; the database knows."""
+    def arrive(self, user_id: str, now: int, noted: int) -> None:
+        """Somebody queues, asks again, or is there at the start; `noted` is when the database heard of them."""
         if self._abandon:
-            presence = self._present[user_id] = _Presence(now, now + self._abandon)
+            presence = self._present[user_id] = _Presence(now, noted, now + self._abandon)
             heappush(self._checks, (presence.check, user_id))
             self._polled.pop(user_id, None)
 

@@ -122,7 +122,7 @@ class Floor:
             self.addresses[seat.access.address_hash] += 1
         if seat.status == "queued":
             self.lines.join(seat.model, seat.ticket, user_id, banned=banned)
-            self.attendance.arrive(user_id, now)
+            self.attendance.arrive(user_id, now, seat.seen_at)
         else:
             self._seated.setdefault(seat.model, SortedList()).add((seat.expires_at or 0, user_id))
 

@@ -1,4 +1,4 @@
-"""Keeping this process's memory abreast of the others that share the database."""
+"""Keeping this process's memory abreast of the others that share the database, and them of what is known here alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from core.admission import roll
 from core.admission.changes import Change
 from core.admission.floor import Floor
 from core.admission.landing import Landing
@@ -24,7 +25,10 @@ _PRUNE_SECONDS = 60.0
 
 
 class Following:
-    """Reads what others changed, again and again, and has the floor follow."""
+    """Reads what others changed, again and again, and has the floor follow; writes down who was heard of here.
+
+    For whoever ticks drops those of whom the database has heard nothing for too long.
+    """
 
     def __init__(
         self, cursor: Cursor, database: Database, landing: Landing, floor: Floor, meter: Meter, clock: Clock
@@ -55,6 +59,7 @@ class Following:
         while True:
             try:
                 await self.catch_up()
+                await roll.write_down(self._floor.attendance, self._landing.write, self._clock.now())
                 if self._clock.monotonic() - pruned >= _PRUNE_SECONDS:
                     pruned = self._clock.monotonic()
                     await self._prune()

@@ -177,8 +177,8 @@ def remove_banned(connection: Connection, users: Collection[str]) -> list[Seat]:
     return gone
 
 
-def note_seen(connection: Connection, seen: Mapping[str, int]) -> None:
-    """Write down when waiting users were last heard of (ms), but not of those whom somebody else is busy with."""
+def note_seen(connection: Connection, seen: Mapping[str, int]) -> list[str]:
+    """Write down when waiting users were last heard of (ms); of whom it was, not of those whom others are busy with."""
     users = sorted(seen)
     if driver.is_shared(connection):
         users = [user_id for (user_id,) in driver.rows(connection, _FREE, (users,))]
@@ -187,6 +187,7 @@ def note_seen(connection: Connection, seen: Mapping[str, int]) -> None:
             update(seats).where(_BY_USER, seats.c.seen_at < bindparam("at")).values(seen_at=bindparam("at")),
             [{"who": user_id, "at": seen[user_id]} for user_id in users],
         )
+    return users
 
 
 def at_address(connection: Connection, address: str, user_id: str, over: int) -> tuple[int, int | None]:

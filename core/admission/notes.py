@@ -117,13 +117,18 @@ def differences(floor: Floor, now_there: Found | Snapshot) -> list[Change]:
     for user_id, seat in now_there.seats.items():
         known = floor.seats.get(user_id)
         what = now_there.whats.get(user_id, "")
-        if seat is not None and seat != known:
+        if seat is not None and not _is_told(known, seat):
             changes.append(SeatPut(_PUTS.get(what) or _what(seat), seat))
         elif seat is None and known is not None:
             changes.append(SeatRemoved(_REMOVALS.get(what, "ended"), user_id, known.model))
     if now_there.pauses is not None and now_there.pauses != floor.pauses:
         changes.append(PausesAre(now_there.pauses))
     return changes
+
+
+def _is_told(known: Seat | None, seat: Seat) -> bool:
+    """Whether nothing has happened to a seat but that somebody was heard of, which is no news."""
+    return known is not None and msgspec.structs.replace(known, seen_at=seat.seen_at) == seat
 
 
 def _what(seat: Seat) -> Put:

@@ -21,9 +21,7 @@ async def write_down(attendance: Attendance, write: Write, now: int) -> None:
     left = iter(due.items())
     while part := dict(islice(left, _NOTES)):
 
-        def note(connection: Connection, part: Mapping[str, int] = part) -> tuple[list[Change], None]:
-            ledger.note_seen(connection, part)
-            return [], None
+        def note(connection: Connection, part: Mapping[str, int] = part) -> tuple[list[Change], list[str]]:
+            return [], ledger.note_seen(connection, part)
 
-        await write(note, now)
-        attendance.written(part)
+        attendance.written({user_id: part[user_id] for user_id in await write(note, now)})

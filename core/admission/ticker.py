@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from core.admission import roll, whose_tick
+from core.admission import whose_tick
 from core.admission.answers import TickReport
 from core.admission.floor import Floor
 from core.admission.health import FleetHealth
@@ -82,7 +82,6 @@ class Ticker:
                 due = await self._due(seconds)
                 if due > 0:
                     wait = min(due, seconds)
-                    await self._note_attendance()
                 else:
                     await self.tick()
             except Exception as error:
@@ -90,11 +89,6 @@ class Ticker:
                     "tick_failed", f"an admission tick failed: {error or type(error).__name__}"
                 )
             await self._clock.sleep(wait)
-
-    async def _note_attendance(self) -> None:
-        """Let the process that ticks know who was heard of here; with a tick of one's own that is a part of it."""
-        if self._terms.enabled:
-            await roll.write_down(self._floor.attendance, self._landing.write, self._clock.now())
 
     async def _due(self, seconds: float) -> float:
         """In how many seconds a tick of this house is due; 0 when it is, and then it is this process's to make."""

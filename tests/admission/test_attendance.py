@@ -14,8 +14,8 @@ Step = tuple[str, str, int]
 
 def test_who_was_not_heard_of_for_that_long_is_absent() -> None:
     attendance = Attendance(ABANDON)
-    attendance.arrive("a", 0)
-    attendance.arrive("b", 10)
+    attendance.arrive("a", 0, 0)
+    attendance.arrive("b", 10, 10)
     assert attendance.absent(599) == []
     assert attendance.absent(600) == ["a"]
     assert attendance.absent(601) == ["a"], "told again until they leave"
@@ -29,7 +29,7 @@ def test_who_was_not_heard_of_for_that_long_is_absent() -> None:
 
 def test_nobody_is_absent_where_waiting_has_no_end() -> None:
     attendance = Attendance(0)
-    attendance.arrive("a", 0)
+    attendance.arrive("a", 0, 0)
     attendance.poll("a", 10**9)
     assert attendance.absent(10**12) == []
     assert attendance.unwritten() == {}
@@ -37,7 +37,7 @@ def test_nobody_is_absent_where_waiting_has_no_end() -> None:
 
 def test_polls_are_written_at_most_once_per_quarter() -> None:
     attendance = Attendance(ABANDON)
-    attendance.arrive("a", 0)
+    attendance.arrive("a", 0, 0)
     attendance.poll("a", 149)
     assert attendance.unwritten() == {}
     attendance.poll("a", 150)
@@ -54,9 +54,18 @@ def test_polls_are_written_at_most_once_per_quarter() -> None:
     assert attendance.unwritten() == {}
 
 
+def test_who_is_there_at_the_start_is_written_as_soon_as_they_poll() -> None:
+    attendance = Attendance(ABANDON)
+    attendance.arrive("a", 1000, 500)
+    assert attendance.absent_at("a") == 1600, "counts as just seen"
+    assert attendance.unwritten() == {}
+    attendance.poll("a", 1001)
+    assert attendance.unwritten() == {"a": 1001}
+
+
 def test_what_another_process_heard_counts() -> None:
     attendance = Attendance(ABANDON)
-    attendance.arrive("a", 0)
+    attendance.arrive("a", 0, 0)
     attendance.learn("a", 500)
     attendance.learn("a", 100)
     attendance.learn("stranger", 500)
@@ -84,7 +93,7 @@ def test_absent_are_exactly_those_whose_time_is_over_whatever_the_clock_does(ste
         match what:
             case "arrive":
                 seen[user_id] = now
-                attendance.arrive(user_id, now)
+                attendance.arrive(user_id, now, now)
             case "poll":
                 if user_id in seen:
                     seen[user_id] = now

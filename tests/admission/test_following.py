@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from core.admission import Access, following
+from core.admission import Access, following, ledger, roll
 from core.admission.answers import ActiveSeat, QueuedSeat, RateLimited
 from core.protocol import QueueChanged, SeatChanged, SeatGone
 from core.store import change_log
@@ -156,21 +157,63 @@ async def test_who_polls_at_one_process_is_not_dropped_by_the_tick_of_another(
     for user_id in ("polls", "silent"):
         await here.queued(user_id)
     await there.room.catch_up()
-    # the next tick is another's, and a while away
-    await there.execute(
-        "INSERT INTO counters VALUES ('tick_due', (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 14000)"
-    )
     for _ in range(4):
         for house in houses:
             house.clock.advance(150)
         there.room.state("polls")
-        ticker = asyncio.create_task(there.room.run())
-        for _ in range(5):  # it asks whose tick it is, then writes
-            await there.database.write(lambda _connection: None)
-        ticker.cancel()
-        await asyncio.gather(ticker, return_exceptions=True)
+        await followed(there)
     assert (await here.room.tick()).dropped == 1
     assert [row.user_id for row in here.room.seat_rows()] == ["polls"]
+
+
+async def test_who_polls_at_a_process_that_was_restarted_is_not_dropped_either(
+    houses: tuple[House, House],
+) -> None:
+    here, there = houses
+    await here.room.pause(None, actor="op")
+    await here.queued("u")
+    await there.room.catch_up()
+    for house in houses:
+        house.clock.advance(599)
+    # everybody counts as just seen there, but nobody has written that down
+    await there.room.aclose()
+    await there.database.aclose()
+    await there.open()
+    there.room.state("u")
+    await followed(there)
+    here.clock.advance(1)
+    assert (await here.room.tick()).dropped == 0
+    here.clock.advance(599)
+    assert (await here.room.tick()).dropped == 1
+
+
+async def test_whom_somebody_is_busy_with_is_written_down_later(houses: tuple[House, House]) -> None:
+    here, there = houses
+    await here.room.pause(None, actor="op")
+    for user_id in ("busy", "free"):
+        await here.queued(user_id)
+    here.clock.advance(150)
+    for user_id in ("busy", "free"):
+        here.room.state(user_id)
+    holding, free = threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        assert ledger.seat_of(connection, "busy") is not None
+        holding.set()
+        assert free.wait(20)
+
+    held = there.database.submit(hold)
+    assert await asyncio.to_thread(holding.wait, 20)
+    attendance = here.room._parts.floor.attendance
+    polled = here.clock.now()
+    await roll.write_down(attendance, here.room._parts.landing.write, polled)
+    assert attendance.unwritten() == {"busy": polled}
+    free.set()
+    await held
+    await roll.write_down(attendance, here.room._parts.landing.write, polled)
+    assert attendance.unwritten() == {}
+    stored = await here.database.read(lambda connection: ledger.snapshot(connection, 0))
+    assert {seat.seen_at for seat in stored.seats} == {polled}
 
 
 async def test_an_address_has_no_more_seats_than_its_cap_however_many_ask_at_once(
@@ -227,6 +270,23 @@ async def test_who_was_away_for_too_long_takes_everything_anew(
     await here.room.unban("banned")
     await there.room.catch_up()
     assert position(there, "banned") == 2
+
+
+async def test_that_somebody_was_heard_of_is_no_news(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = houses
+    await here.room.pause(None, actor="op")
+    await here.queued("u")
+    await there.room.catch_up()
+    here.clock.advance(150)
+    here.room.state("u")
+    await followed(here)
+    before = await told(there)
+    await here.execute("DELETE FROM change_log")
+    monkeypatch.setattr(change_log, "KEPT_SECONDS", -1)
+    await there.room.catch_up()
+    assert await told(there) == before
 
 
 async def test_more_notes_than_are_read_at_once(
@@ -289,6 +349,17 @@ async def test_alone_on_a_file_there_is_nothing_to_follow(tmp_path: Path) -> Non
     await house.room.follow()
     assert position(house, "a") == 1
     await house.aclose()
+
+
+async def followed(house: House) -> None:
+    """Let a process write down who was heard of there."""
+    attendance = house.room._parts.floor.attendance
+    assert attendance.unwritten()
+    task = asyncio.create_task(house.room.follow())
+    try:
+        await until(house, lambda: not attendance.unwritten())
+    finally:
+        task.cancel()
 
 
 async def until(house: House, holds: Callable[[], bool]) -> None:

@@ -294,9 +294,9 @@ async def test_many_who_polled_are_written_down_in_parts(
         house.room.state(user)
     noted: list[int] = []
 
-    def note(connection: Connection, seen: dict[str, int]) -> None:
+    def note(connection: Connection, seen: dict[str, int]) -> list[str]:
         noted.append(len(seen))
-        note_seen(connection, seen)
+        return note_seen(connection, seen)
 
     monkeypatch.setattr(roll, "_NOTES", 2)
     monkeypatch.setattr(ledger, "note_seen", note)
