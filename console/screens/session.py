@@ -57,6 +57,8 @@ class SessionScreen(DeskScreen):
         self.session_key = session_key
         self.run_id = run_id
         self._tab: Tab = "events" if first == "events" else "messages"
+        self._logs: dict[Tab, Log] = {tab: Log(desk.looks, id=tab) for tab in _TABS}
+        """Held, not looked up: an answer may come when the screen is closing, and has lost them already."""
         self._detail: SessionDetail | None = None
         self._seq = 0
         self._following: str | None = None
@@ -67,8 +69,7 @@ class SessionScreen(DeskScreen):
     def compose(self) -> ComposeResult:
         yield Lines(2, id="header")
         with Horizontal():
-            for tab in _TABS:
-                yield Log(self.desk.looks, id=tab)
+            yield from self._logs.values()
             yield FactsPanel(self.desk.looks, id="panel")
         yield Lines(1, id="status")
         yield Lines(1, id="footer")
@@ -108,9 +109,9 @@ class SessionScreen(DeskScreen):
 
     def _show(self, tab: Tab) -> None:
         self._tab = tab
-        for shown in self.query(Log):
+        for shown in self._logs.values():
             shown.set_class(shown.id == tab, "shown")
-        self.query_one(f"#{tab}", Log).focus()
+        self._logs[tab].focus()
         self.desk.wake()
 
     # --------------------------------------------------------------------------------------- reading
@@ -127,7 +128,7 @@ class SessionScreen(DeskScreen):
         except Exception as error:
             log.exception("reading a session failed")
             trouble = f"{type(error).__name__}: {error}"
-        self.query_one(f"#{tab}", Log).put([Paragraph("", f"cannot be shown: {trouble}", "warn")])
+        self._logs[tab].put([Paragraph("", f"cannot be shown: {trouble}", "warn")])
         return None
 
     async def _read(self) -> None:
@@ -135,13 +136,13 @@ class SessionScreen(DeskScreen):
         self._detail = await self._ask(lambda core: core.session(key), "facts")
         if self._detail is not None:
             facts = transcript.facts(self._detail, self.desk.feed.now())
-            self.query_one("#facts", Log).put(facts, from_top=True)
+            self._logs["facts"].put(facts, from_top=True)
         page = await self._ask(lambda core: core.history(key, limit=_PAGE), "messages")
         if page is not None:
-            self.query_one("#messages", Log).put(transcript.messages(page))
+            self._logs["messages"].put(transcript.messages(page))
         acts = await self._ask(lambda core: core.audit(limit=_PAGE, target=key), "acts")
         if acts is not None:
-            self.query_one("#acts", Log).put(transcript.acts(acts), from_top=True)
+            self._logs["acts"].put(transcript.acts(acts), from_top=True)
         if self.run_id is None and self._detail is not None and self._detail.run is not None:
             self.run_id = self._detail.run.run_id
         self._follow_run()
@@ -153,16 +154,14 @@ class SessionScreen(DeskScreen):
         if current is not None and current != self._passed:
             self.run_id, self._passed = current, None
         if self.run_id is None:
-            self.query_one("#events", Log).put(
-                [Paragraph("", "no run: it shows here when a turn begins", "dim")]
-            )
+            self._logs["events"].put([Paragraph("", "no run: it shows here when a turn begins", "dim")])
         elif self.run_id != self._following:
             self._following, self._seq = self.run_id, 0
-            self.query_one("#events", Log).put([])
+            self._logs["events"].put([])
             self.run_worker(self._run(self.run_id), group="run", exclusive=True)
 
     async def _run(self, run_id: str) -> None:
-        shown = self.query_one("#events", Log)
+        shown = self._logs["events"]
         while True:
             after = self._seq
             batch = await self._ask(partial(_run_events, run_id, after), "events")
@@ -186,7 +185,7 @@ class SessionScreen(DeskScreen):
         self.desk.wake()
 
     def restyle(self) -> None:
-        for shown in self.query(Log):
+        for shown in self._logs.values():
             shown.redraw()
         self.query_one(FactsPanel).redraw()
 

@@ -34,15 +34,15 @@ class WhyScreen(ClosesOnce[None], ModalScreen[None]):
         self._desk = desk
         self._kind: Explained = kind
         self._key = key
+        self._page = Log(desk.looks)
 
     def compose(self) -> ComposeResult:
-        page = Log(self._desk.looks)
-        page.put([Paragraph("", f"asking why, for {self._key} …", "dim")], from_top=True)
-        yield page
+        self._page.put([Paragraph("", f"asking why, for {self._key} …", "dim")], from_top=True)
+        yield self._page
 
     def on_mount(self) -> None:
         """The page takes the keys that move; what it says comes when the core has answered."""
-        self.query_one(Log).focus()
+        self._page.focus()
         self.run_worker(self._ask(), exclusive=True)
 
     async def _ask(self) -> None:
@@ -57,7 +57,7 @@ class WhyScreen(ClosesOnce[None], ModalScreen[None]):
         except Exception as error:
             log.exception("asking why failed")
             shown = [Paragraph("", f"cannot be told: {type(error).__name__}: {error}", "warn")]
-        self.query_one(Log).put(shown, from_top=True)
+        self._page.put(shown, from_top=True)
 
     def on_key(self, event: events.Key) -> None:
         """Escape, q, enter and i close."""

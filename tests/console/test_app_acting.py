@@ -10,6 +10,7 @@ from textual.widgets import Button, Input
 
 from console.screens.ask import AskScreen
 from console.screens.menu import Menu
+from console.screens.session import SessionScreen
 from core.protocol import (
     AbortRun,
     AnyCommand,
@@ -320,6 +321,17 @@ async def test_acting_works_from_inside_a_session() -> None:
         await asked(console)
         await console.press("right", "enter")
         await console.until(lambda: console.sent() == ["AbortRun"])
+
+
+async def test_an_answer_that_comes_when_the_screen_has_closed_harms_nothing() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "enter")
+        screen = console.app.screen
+        assert isinstance(screen, SessionScreen)
+        await console.press("escape")
+        await console.until(lambda: not screen.is_attached)
+        await screen._read()
+        assert console.app.is_running
 
 
 # ------------------------------------------------------------------------------------------------------- leaving
