@@ -102,7 +102,9 @@ async def assemble(
         views=views,
         herald=herald,
         landing=landing,
-        following=None if cursor is None else Following(cursor, database, landing, floor, meter, clock),
+        following=None
+        if cursor is None
+        else Following(cursor, database, landing, floor, herald, meter, clock),
         ticker=Ticker(floor, rounds, landing, herald, health, terms, clock, database),
         prober=Prober(
             settings.models,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 
 from core.admission import Access, following, ledger, roll
 from core.admission.answers import ActiveSeat, QueuedSeat, RateLimited
-from core.protocol import QueueChanged, SeatChanged, SeatGone
+from core.admission.changes import Change
+from core.protocol import Noticed, QueueChanged, SeatChanged, SeatGone
 from core.store import change_log
 from tests.admission.house import BIG, SMALL, House, admission
 from tests.storage.storage import Storage
@@ -316,6 +317,33 @@ async def test_it_follows_by_itself_and_outlives_a_database_that_is_away(houses:
         assert not task.done()
     finally:
         task.cancel()
+
+
+async def test_a_defect_of_ours_is_told_once_and_nothing_is_missed(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = houses
+    herald = there.room._parts.herald
+    attempts: list[int] = []
+    follow = herald.follow
+
+    def stumbling(changes: Collection[Change], now: int) -> set[str]:
+        if changes:
+            attempts.append(now)
+            raise RuntimeError("a defect")
+        return follow(changes, now)
+
+    monkeypatch.setattr(herald, "follow", stumbling)
+    task = asyncio.create_task(there.room.follow())
+    try:
+        await here.queued("a")
+        await until(there, lambda: len(attempts) > 2)
+        monkeypatch.undo()
+        await until(there, lambda: position(there, "a") == 1)
+    finally:
+        task.cancel()
+    (trouble,) = [event for event in await there.events() if isinstance(event, Noticed)]
+    assert "RuntimeError" in trouble.message
 
 
 async def test_old_notes_are_removed(houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch) -> None:
