@@ -39,12 +39,17 @@ def classify(reading: Reading | None, now: int, stale: int = STALE) -> Health:
     """The health that the latest reading gives; a server that nobody asks is healthy. `stale` in ms."""
     if reading is None:
         return "healthy"
-    if now - reading.at > stale or _is_unfit(reading):
+    if _is_stale(reading, now, stale) or _is_unfit(reading):
         return "unhealthy"
     slow = reading.queue_p90_ms is not None and reading.queue_p90_ms > _SLOW_QUEUE_MS
     if slow or (reading.cache_fraction or 0.0) >= _CACHE_HIGH:
         return "degraded"
     return reading.said or "healthy"
+
+
+def _is_stale(reading: Reading, now: int, stale: int) -> bool:
+    # one from long after `now` is worth as little: the clock was set back, and the reading would be fresh for too long
+    return abs(now - reading.at) > stale
 
 
 def _is_unfit(reading: Reading) -> bool:
@@ -99,6 +104,21 @@ class FleetHealth:
         if (health := self._set.get(model)) is not None:
             return health
         reading = self._readings.get(model)
-        if reading is None and model in self._asked:
-            return "unhealthy"
-        return classify(reading, now, self._stale)
+        return "unhealthy" if self._is_unheard(model, reading) else classify(reading, now, self._stale)
+
+    def unknown(self, model: str, now: int) -> str:
+        """Why nothing is known of how the model is now, in a few words; empty when something is."""
+        reading = self._readings.get(model)
+        if model in self._set:
+            return ""
+        if self._is_unheard(model, reading):
+            return "it has not answered yet"
+        if reading is not None and _is_stale(reading, now, self._stale):
+            age = (now - reading.at) // 1000
+            return (
+                f"its latest figures are {age} s old" if age > 0 else "its latest figures are of the future"
+            )
+        return ""
+
+    def _is_unheard(self, model: str, reading: Reading | None) -> bool:
+        return reading is None and model in self._asked

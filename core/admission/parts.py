@@ -83,7 +83,7 @@ async def assemble(
     rounds = Rounds(catalog, meter, spans)
     floor = Floor(catalog, meter, grace=spans.grace, abandon=terms.abandon, now=now)
     floor.load(snapshot, now)
-    views = Views(catalog, meter, floor, pace, health.of)
+    views = Views(catalog, meter, floor, pace, health)
     herald = Herald(floor, views, journal, now)
     landing = Landing(database, herald)
     return Parts(

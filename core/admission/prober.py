@@ -98,16 +98,14 @@ class Prober:
             await self._fetcher.aclose()
 
     async def _watch(self, server: _Server) -> None:
+        """Ask one server again and again; whatever breaks an attempt off ends neither this nor the others' asking."""
         while True:
             try:
                 await self._ask(server)
-            except Exception as error:
-                # what it said last grows old meanwhile, and then counts no more
-                _log.exception("the health of %s could not be told", server.models)
-                self._herald.trouble(
-                    "internal_error",
-                    f"{', '.join(server.models)}: the health could not be told ({error!r}); the log has the details",
-                )
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_called_off(error):
+                    raise
+                self._tell_broken(server, error)
             await self._clock.sleep(self._interval)
 
     async def _ask(self, server: _Server) -> None:
@@ -118,6 +116,14 @@ class Prober:
         if problem and problem != server.problem:
             self._herald.trouble("health_unknown", _told(server, problem))
         server.problem = problem
+
+    def _tell_broken(self, server: _Server, error: BaseException) -> None:
+        """Tell, once, that attempts come to no end; what was said last grows old meanwhile, and then counts no more."""
+        _log.error("the health of %s could not be told", server.models, exc_info=error)
+        problem = f"the health could not be told ({error!r}); the log has the details"
+        if problem != server.problem:
+            server.problem = problem
+            self._herald.trouble("internal_error", f"{', '.join(server.models)}: {problem}")
 
     async def _attempt(self, server: _Server) -> tuple[Reading, str]:
         """Ask once: what came of it, and what was wrong with it (empty: nothing)."""
@@ -132,6 +138,12 @@ class Prober:
             _log.exception("asking for the health of %s failed", server.models)
             problem = f"asking failed ({type(error).__name__})"
         return Reading(at=self._clock.now(), said="unhealthy"), problem
+
+
+def _is_called_off(error: BaseException) -> bool:
+    """Whether it is this very task that is to end, and not only something that it waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _read(server: _Server, answer: Answered | Unanswered, now: int) -> Reading:

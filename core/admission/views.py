@@ -5,7 +5,6 @@ Rules: behaviours/admission.md, decisions 12, 14 and 17 and "Wire statuses".
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, assert_never
 
 import msgspec
@@ -21,12 +20,13 @@ from core.admission.answers import (
 )
 from core.admission.catalog import Catalog
 from core.admission.floor import Floor
+from core.admission.health import FleetHealth
 from core.admission.queue import estimated_wait, holds
 from core.admission.quota import Meter
 from core.admission.seat import Seat, Stage, stage
 from core.admission.why import Standing
 from core.clock import timestamp
-from core.protocol import AccessTier, Health, PausedReason, QueueRow, SeatRow
+from core.protocol import AccessTier, PausedReason, QueueRow, SeatRow
 
 _NO_SEAT = "There is no seat; request one to join the queue."
 _ROW_STATES: dict[Stage, Literal["queued", "active", "ended"]] = {
@@ -45,11 +45,9 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Views:
-    """Reads the floor; `health` tells how a model is at a time."""
+    """Reads the floor, and how the models are."""
 
-    def __init__(
-        self, catalog: Catalog, meter: Meter, floor: Floor, pace: Pace, health: Callable[[str, int], Health]
-    ) -> None:
+    def __init__(self, catalog: Catalog, meter: Meter, floor: Floor, pace: Pace, health: FleetHealth) -> None:
         self._catalog = catalog
         self._meter = meter
         self._floor = floor
@@ -106,7 +104,7 @@ class Views:
         return holds(
             is_open=self._catalog.is_open(model, now),
             paused=self._floor.is_paused(model),
-            health=self._health(model, now),
+            health=self._health.of(model, now),
         )
 
     def standing(self, seat: Seat, now: int) -> Standing:
@@ -124,7 +122,8 @@ class Views:
             depth=floor.lines.depth(model),
             holds=tuple(self._holds(model, now)) if known else (),
             hours=self._catalog.hours_label(model),
-            health=self._health(model, now),
+            health=self._health.of(model, now),
+            health_unknown=self._health.unknown(model, now),
             occupied=sum(floor.seated(model, now)),
             ceiling=self._catalog.max_active(model) or 0,
             instant=self._catalog.instant_ceiling(model),
@@ -166,7 +165,7 @@ class Views:
             draining=draining,
             instant_admit_capacity=known.instant_admit_capacity if known else 0,
             max_active=known.max_active if known else 0,
-            health=self._health(model, now),
+            health=self._health.of(model, now),
             paused_reason=self.paused_reason(model, now),
             oldest_queued_at=None if head is None else timestamp(self._floor.seats[head].queued_at),
             paused=self._floor.is_paused(model),

@@ -19,7 +19,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     `ceiling` and `instant` are the most occupied seats altogether and for admission at once (0: none by that way);
     `frees_at` is when the first of the occupied ones is free at the latest. `used` and `limit` are None for a model
-    that is not metered. `absent_at` is when the place goes unless something is heard of the user.
+    that is not metered. `health_unknown` is why nothing is known of the server, empty when something is. `absent_at` is
+    when the place goes unless something is heard of the user.
     """
 
     seat: Seat
@@ -31,6 +32,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     holds: tuple[PausedReason, ...]
     hours: str
     health: Health
+    health_unknown: str
     occupied: int
     ceiling: int
     instant: int
@@ -91,6 +93,7 @@ def _queued(standing: Standing) -> list[Because]:
                 helps="they ask for another model",
             )
         )
+        return found
     found += [_hold(reason, standing) for reason in reversed(standing.holds)]
     if standing.used is not None and standing.limit is not None and standing.used >= standing.limit * 10:
         found.append(
@@ -154,9 +157,11 @@ def _hold(reason: PausedReason, standing: Standing) -> Because:
                 rule="paused", text=f"an operator has paused admission to {model}", helps="resume admission"
             )
         case "degraded" | "unhealthy":
+            unknown = standing.health_unknown
+            how = f"counts as {reason}: {unknown}" if unknown else f"is {reason}"
             return Because(
                 rule=reason,
-                text=f"the server of {model} is {reason}; nobody is sent there",
+                text=f"the server of {model} {how}; nobody is sent there",
                 facts={"health": standing.health},
                 helps="its recovery; admit now crosses this",
             )

@@ -28,13 +28,15 @@ NOW = 1_000_000
         ({"queue_p90_ms": 900.0, "cache_fraction": 0.99}, "unhealthy"),
         ({"at": NOW - 180_000}, "healthy"),
         ({"at": NOW - 180_001}, "unhealthy"),
+        ({"at": NOW + 180_000}, "healthy"),
+        ({"at": NOW + 180_001}, "unhealthy"),  # the clock was set back
     ],
 )
 def test_the_first_that_holds_counts(reading: dict[str, Any], expected: str) -> None:
     assert classify(Reading(**{"at": NOW, **reading}), NOW) == expected
 
 
-def test_a_server_that_never_spoke_is_healthy() -> None:
+def test_a_server_that_nobody_asks_is_healthy() -> None:
     assert classify(None, NOW) == "healthy"
 
 
@@ -61,3 +63,21 @@ def test_what_was_set_counts_before_what_was_read() -> None:
     assert fleet.of("m", NOW + 180_001) == "unhealthy"
     fleet.set("m", "healthy")
     assert fleet.of("m", NOW) == "healthy"
+
+
+def test_nothing_good_is_known_of_a_server_before_its_first_answer() -> None:
+    fleet = FleetHealth(asked=["m"])
+    assert [fleet.of(model, NOW) for model in ("m", "nobody-asks")] == ["unhealthy", "healthy"]
+    assert [fleet.unknown(model, NOW) for model in ("m", "nobody-asks")] == ["it has not answered yet", ""]
+    fleet.report("m", Reading(at=NOW))
+    assert (fleet.of("m", NOW), fleet.unknown("m", NOW)) == ("healthy", "")
+    assert fleet.unknown("m", NOW + 180_001) == "its latest figures are 180 s old"
+    assert fleet.unknown("m", NOW - 180_001) == "its latest figures are of the future"
+    fleet.report("m", Reading(at=NOW, said="unhealthy"))
+    assert (fleet.of("m", NOW), fleet.unknown("m", NOW)) == ("unhealthy", ""), "it said so itself"
+
+
+def test_what_was_set_needs_no_answer() -> None:
+    fleet = FleetHealth(asked=["m"])
+    fleet.set("m", "healthy")
+    assert (fleet.of("m", NOW), fleet.unknown("m", NOW)) == ("healthy", "")

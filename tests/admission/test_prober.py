@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from core.admission.answers import QueuedSeat
-from core.admission.health import FleetHealth
+from core.admission.health import FleetHealth, Reading
 from core.admission.prober import Answered, Fetcher, Prober, Unanswered
 from core.protocol import Noticed, QueueChanged
 from tests.admission.house import BIG, LIMITED, MODELS, OFFICE, SMALL, House, OpenHouse, admission
@@ -23,7 +22,7 @@ class Servers:
     """A fetcher whose servers answer what is set, when they are let."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Answered | Unanswered | Exception] = {}
+        self.answers: dict[str, Answered | Unanswered | BaseException] = {}
         self.slow: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
         self.closed = False
@@ -36,7 +35,7 @@ class Servers:
         if url in self.slow:
             await self.slow[url].wait()
         answer = self.answers.get(url, Answered(200, b""))
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -44,7 +43,12 @@ class Servers:
         self.closed = True
 
 
-def prober(house: House, fetcher: Fetcher | None, urls: dict[str, str] | None = None) -> Prober:
+def prober(
+    house: House,
+    fetcher: Fetcher | None,
+    urls: dict[str, str] | None = None,
+    readings: FleetHealth | None = None,
+) -> Prober:
     urls = URLS if urls is None else urls
     models = admission().models
     configured = [type(model)(id=model.id, health_url=urls.get(model.id, "")) for model in models]
@@ -53,7 +57,7 @@ def prober(house: House, fetcher: Fetcher | None, urls: dict[str, str] | None = 
         configured,
         interval=INTERVAL,
         fetcher=fetcher,
-        health=parts.health,
+        health=readings or parts.health,
         herald=parts.herald,
         clock=house.clock,
     )
@@ -106,33 +110,61 @@ async def test_a_model_waits_for_the_first_answer_of_its_server(open_house: Open
     state = house.room.state("a")
     assert isinstance(state, QueuedSeat)
     assert state.paused_reason == "unhealthy"
+    assert "it has not answered yet" in house.room.explain("a").summary
     servers = Servers()
     servers.say(A, '{"status": "ok"}')
     await prober(house, servers, {SMALL: A}).ask_all()
     assert (await house.room.tick()).admitted == 1
 
 
-async def test_after_a_mistake_of_ours_a_server_is_asked_again(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+class Brittle(FleetHealth):
+    """Readings that cannot be kept, for some models."""
+
+    def __init__(self) -> None:
+        super().__init__(asked=[SMALL, BIG, LIMITED])
+        self.refused = {SMALL}
+
+    def report(self, model: str, reading: Reading) -> None:
+        if model in self.refused:
+            raise ZeroDivisionError("a defect")
+        super().report(model, reading)
+
+
+async def test_asking_that_breaks_off_begins_again_and_meanwhile_nothing_counts_as_healthy(
+    open_house: OpenHouse,
 ) -> None:
-    house, servers = await open_house(), Servers()
-    failing = [True]
-    tell = house.room._parts.herald.tell_queues
+    house, servers, readings = await open_house(), Servers(), Brittle()
+    running = asyncio.create_task(prober(house, servers, readings=readings).run())
 
-    def stumbling(models: Iterable[str], now: int) -> None:
-        if failing:
-            failing.pop()
-            raise RuntimeError("a defect")
-        tell(models, now)
+    async def after(seconds: float) -> list[str]:
+        await house.clock.settle(seconds)
+        return [readings.of(model, house.clock.now()) for model in (SMALL, BIG)]
 
-    monkeypatch.setattr(house.room._parts.herald, "tell_queues", stumbling)
-    running = asyncio.create_task(prober(house, servers, {SMALL: A}).run())
-    await house.clock.settle(0)
+    assert await after(0) == ["unhealthy", "healthy"]
+    assert await after(INTERVAL) == ["unhealthy", "healthy"]
+    assert servers.asked == [A, B, A, B], "the others go on, and it is asked again"
     (message,) = await told(house)
-    assert "a defect" in message
-    assert "secret" not in message
+    assert "ZeroDivisionError" in message
+    assert SMALL in message
+    readings.refused = set()
+    assert await after(INTERVAL) == ["healthy", "healthy"]
+    readings.refused = {SMALL}
+    assert await after(180) == ["healthy", "healthy"]
+    assert await after(0.001) == ["unhealthy", "healthy"]
+    assert len(await told(house)) == 2
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_an_attempt_that_was_cancelled_from_below_is_no_end(open_house: OpenHouse) -> None:
+    """As when a connection's own task is cancelled; a task that ends so would be missed by nobody."""
+    house, servers = await open_house(), Servers()
+    servers.answers[A] = asyncio.CancelledError()
+    running = asyncio.create_task(prober(house, servers).run())
     await house.clock.settle(INTERVAL)
-    assert servers.asked == [A, A]
+    assert servers.asked == [A, B, A, B]
+    assert "CancelledError" in (await told(house))[0]
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

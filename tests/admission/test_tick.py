@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from core.admission import ledger, roll
 from core.admission.answers import QueuedSeat
+from core.admission.health import FleetHealth
 from core.admission.ledger import note_seen
-from core.protocol import Noticed
+from core.protocol import Health, Noticed
 from tests.admission.house import BIG, LIMITED, MODELS, SMALL, House, OpenHouse, admission
 
 INSTANT = {"instant_admit_capacity": 9}
@@ -179,21 +180,20 @@ async def test_a_failing_round_is_named_and_skips_its_model_only(open_house: Ope
     assert (house.status("a"), house.status("b")) == ("queued", "active")
 
 
-async def test_a_model_whose_health_cannot_be_told_lets_nobody_in(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Unreadable(FleetHealth):
+    """The health of one model cannot be told."""
+
+    def of(self, model: str, now: int) -> Health:
+        if model == SMALL:
+            raise RuntimeError("a defect")
+        return super().of(model, now)
+
+
+async def test_a_model_whose_health_cannot_be_told_lets_nobody_in(open_house: OpenHouse) -> None:
     house = await open_house()
     await house.queued("a")
     await house.queued("b", BIG)
-
-    def of(model: str, _now: int) -> str:
-        if model == SMALL:
-            raise RuntimeError("a defect")
-        return "healthy"
-
-    monkeypatch.setattr(house.room._parts.health, "of", of)
-    monkeypatch.setattr(house.room._parts.ticker, "_health", house.room._parts.health)
-    monkeypatch.setattr(house.room._parts.views, "_health", lambda _model, _now: "healthy")
+    house.room._parts.ticker._health = Unreadable()
     report = await house.room.tick()
     assert (report.admitted, report.skipped) == (1, {SMALL: "unhealthy"})
     assert report.errors == {"health": "a defect"}
