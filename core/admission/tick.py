@@ -68,7 +68,7 @@ class Tick:
         for model in self._floor.models():
             if self._floor.lines.depth(model) and not self._abandoned:
                 healths: list[Health] = []
-                await self._part("health", partial(self._read_health, model, healths))
+                await self._part("health", partial(self._read_health, model, healths), of=model)
                 await self._round(model, healths[0] if healths else "unhealthy")
 
     def abandon(self, error: str) -> None:
@@ -88,25 +88,23 @@ class Tick:
             errors=dict(self._errors),
         )
 
-    async def _part(self, name: str, part: Callable[[], Awaitable[None]]) -> bool:
-        """Run one part; False when it failed, which is noted under its name."""
+    async def _part(self, name: str, part: Callable[[], Awaitable[None]], *, of: str = "") -> bool:
+        """Run one part, or what it does for the model `of`; False when it failed, which is noted under its name."""
         if self._abandoned:
             return True
         try:
             await part()
         except Exception as error:
             if not self._abandoned:
-                self._note(name, str(error) or type(error).__name__)
+                message = str(error) or type(error).__name__
+                self._note(name, f"{of}: {message}" if of else message)
             return False
         return True
 
     def _note(self, part: str, error: str) -> None:
-        """A part that fails in several ways tells all of them."""
+        """A part that fails for several models tells all of them."""
         told = self._errors.get(part)
-        if told is None:
-            self._errors[part] = error
-        elif error not in told:
-            self._errors[part] = f"{told}; {error}"
+        self._errors[part] = f"{told}; {error}" if told else error
 
     async def _sweep(self) -> None:
         over = self._now - self._terms.grace
@@ -128,8 +126,7 @@ class Tick:
     async def _drop(self) -> None:
         """Drop who queues for a model that is no longer configured, or was not heard of for too long."""
         absent: dict[str, list[str]] = {}
-        for user_id in self._floor.attendance.absent(self._now) if self._terms.abandon else ():
-            absent.setdefault(self._floor.seats[user_id].model, []).append(user_id)
+        await self._part("drop", partial(self._find_absent, absent))
         gone = [model for model in self._floor.lines.models() if model not in self._floor.catalog.models]
         for model in gone:
             await self._drop_part(model, partial(self._drop_all, model))
@@ -137,8 +134,12 @@ class Tick:
             if model not in gone:
                 await self._drop_part(model, partial(self._drop_absent, model, users))
 
+    async def _find_absent(self, absent: dict[str, list[str]]) -> None:
+        for user_id in self._floor.attendance.absent(self._now) if self._terms.abandon else ():
+            absent.setdefault(self._floor.seats[user_id].model, []).append(user_id)
+
     async def _drop_part(self, model: str, part: Callable[[], Awaitable[None]]) -> None:
-        if not await self._part("drop", part):
+        if not await self._part("drop", part, of=model):
             self._undropped.add(model)
 
     async def _drop_all(self, model: str) -> None:

@@ -196,7 +196,7 @@ async def test_a_model_whose_health_cannot_be_told_lets_nobody_in(open_house: Op
     house.room._parts.ticker._health = Unreadable()
     report = await house.room.tick()
     assert (report.admitted, report.skipped) == (1, {SMALL: "unhealthy"})
-    assert report.errors == {"health": "a defect"}
+    assert report.errors == {"health": f"{SMALL}: a defect"}
 
 
 async def test_a_queue_of_a_model_no_longer_configured_is_dropped(open_house: OpenHouse) -> None:
@@ -222,26 +222,29 @@ async def test_a_drop_that_fails_makes_the_model_failed(open_house: OpenHouse) -
     assert (report.skipped, list(report.errors)) == ({BIG: "failed"}, ["drop"])
 
 
-async def test_drops_that_fail_in_two_ways_tell_both(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_drops_that_fail_for_several_models_are_all_told(open_house: OpenHouse) -> None:
     house = await open_house(admission(abandon_seconds=600))
     await house.queued("a", BIG)
-    await house.restart(
-        admission(models=[model for model in MODELS if model["id"] != BIG], abandon_seconds=600)
-    )
-    await house.room.pause(None, actor="op")
-    await house.queued("b")
+    await house.queued("b", LIMITED)
+    await house.queued("c")
+    models = [model for model in MODELS if model["id"] != BIG]
+    await house.restart(admission(abandon_seconds=600, models=models))
     house.clock.advance(600)
-
-    def fail(connection: Connection, model: str, *_: object) -> None:
-        raise RuntimeError(f"{model} is stuck")
-
-    monkeypatch.setattr(ledger, "remove_queue", fail)
-    monkeypatch.setattr(ledger, "remove_absent", fail)
+    await house.refuse("DELETE", "seats", "old.user_id <> 'c'")
     report = await house.room.tick()
-    assert report.errors == {"drop": f"{BIG} is stuck; {SMALL} is stuck"}
-    assert report.skipped == {BIG: "failed", SMALL: "failed"}
+    assert (report.dropped, report.skipped) == (1, {BIG: "failed", LIMITED: "failed"})
+    assert list(report.errors) == ["drop"]
+    assert report.errors["drop"].startswith(f"{BIG}: ")
+    assert f"; {LIMITED}: " in report.errors["drop"]
+    assert report.errors["drop"].count("the disk refuses") == 2
+
+
+async def test_not_to_know_who_is_absent_holds_nobody_up(open_house: OpenHouse) -> None:
+    house = await open_house(admission(abandon_seconds=600))
+    await house.queued("a")
+    house.room._parts.floor.attendance.arrive("nobody's", house.clock.now() - 600_000, 0)
+    report = await house.room.tick()
+    assert (report.admitted, list(report.errors)) == (1, ["drop"])
 
 
 async def test_who_is_not_heard_of_is_dropped_at_exactly_that_age(open_house: OpenHouse) -> None:
