@@ -69,6 +69,8 @@ def why(standing: Standing) -> tuple[str, list[Because]]:
             )
             return f"{seat.user_id} waits for {seat.model}, {place}: {reasons[0].text}", reasons
         case "active":
+            if standing.banned:
+                return f"{seat.user_id} has a seat on {seat.model}, and is banned", [_banned(), _active(seat)]
             return f"{seat.user_id} has a seat on {seat.model}", [_active(seat)]
         case "draining" | "gone":
             because = Because(

@@ -110,6 +110,17 @@ async def test_a_model_that_is_gone(open_house: OpenHouse) -> None:
     assert rules(house.room.explain("ann")) == ["model_gone"], "nothing else would help"
 
 
+async def test_a_seat_of_somebody_banned(open_house: OpenHouse) -> None:
+    house = await open_house(admission(each={"instant_admit_capacity": 1}))
+    await house.admitted("ann")
+    await house.room.ban("ann", actor="op")
+    told = house.room.explain("ann")
+    assert (rules(told), told.summary) == (
+        ["banned", "admitted"],
+        f"ann has a seat on {SMALL}, and is banned",
+    )
+
+
 async def test_an_ended_seat(open_house: OpenHouse) -> None:
     house = await open_house(admission(each={"instant_admit_capacity": 1}))
     await house.admitted("ann")
