@@ -86,6 +86,7 @@ async def assemble(
     views = Views(catalog, meter, floor, pace, health)
     herald = Herald(floor, views, journal, now)
     landing = Landing(database, herald)
+    following = None if cursor is None else Following(cursor, database, landing, floor, herald, meter, clock)
     return Parts(
         enabled=settings.enabled,
         bypass=frozenset(email.lower() for email in settings.bypass_emails),
@@ -102,10 +103,8 @@ async def assemble(
         views=views,
         herald=herald,
         landing=landing,
-        following=None
-        if cursor is None
-        else Following(cursor, database, landing, floor, herald, meter, clock),
-        ticker=Ticker(floor, rounds, landing, herald, health, terms, clock, database),
+        following=following,
+        ticker=Ticker(floor, rounds, landing, herald, health, terms, clock, following),
         prober=Prober(
             settings.models,
             interval=settings.health.interval_seconds,

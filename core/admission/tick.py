@@ -1,4 +1,4 @@
-"""One tick: sweep, evict, drop, look at the health, then one round for each model.
+"""One tick: hear what others did, sweep, evict, drop, look at the health, then one round for each model.
 
 Each part is isolated: one that fails is named in the report and the others go on (behaviours/admission.md,
 decisions 11, 13 and 19). Every part works in small units, so that requests get their turn in between.
@@ -44,13 +44,16 @@ class Tick:
         health: Callable[[str, int], Health],
         terms: TickTerms,
         now: int,
+        follow: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`follow` brings to the floor what other processes did, where there are any."""
         self._floor = floor
         self._rounds = rounds
         self._write = write
         self._health = health
         self._terms = terms
         self._now = now
+        self._follow = follow
         self._abandoned = False
         self._counts: dict[str, int] = {"expired": 0, "evicted": 0, "dropped": 0, "admitted": 0}
         self._skipped: dict[str, SkipReason] = {}
@@ -59,6 +62,9 @@ class Tick:
 
     async def run(self) -> None:
         """Do every part in its order. With admission off there is only the sweep."""
+        if self._follow is not None:
+            # or whoever joined elsewhere a moment ago would wait for the tick after this one
+            await self._part("follow", self._follow)
         await self._part("sweep", self._sweep)
         if not self._terms.enabled:
             return

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 
+from sqlalchemy import Connection
+
 from core.admission import whose_tick
 from core.admission.answers import TickReport
+from core.admission.changes import Change
 from core.admission.floor import Floor
+from core.admission.following import Following
 from core.admission.health import FleetHealth
 from core.admission.herald import Herald
 from core.admission.landing import Landing
 from core.admission.rounds import Rounds
 from core.admission.tick import Tick, TickTerms
 from core.clock import Clock
-from core.store.database import Database
 
 WATCHDOG_SECONDS = 60.0
 """A tick that lasts longer is given up."""
@@ -35,8 +38,9 @@ class Ticker:
         health: FleetHealth,
         terms: TickTerms,
         clock: Clock,
-        database: Database,
+        following: Following | None,
     ) -> None:
+        """`following` is None where no other process writes to the database."""
         self._floor = floor
         self._rounds = rounds
         self._landing = landing
@@ -44,7 +48,7 @@ class Ticker:
         self._health = health
         self._terms = terms
         self._clock = clock
-        self._database = database
+        self._follow = None if following is None else following.catch_up
         self._late: set[asyncio.Task[None]] = set()
 
     async def tick(self) -> TickReport:
@@ -53,7 +57,9 @@ class Ticker:
         A tick that is given up comes to its end by itself, and disturbs no later one.
         """
         now = self._clock.now()
-        tick = Tick(self._floor, self._rounds, self._landing.write, self._health.of, self._terms, now)
+        tick = Tick(
+            self._floor, self._rounds, self._landing.write, self._health.of, self._terms, now, self._follow
+        )
         task = asyncio.create_task(tick.run(), name="admission tick")
         overdue = asyncio.Event()
         watchdog = self._clock.call_later(WATCHDOG_SECONDS, overdue.set)
@@ -92,11 +98,14 @@ class Ticker:
 
     async def _due(self, seconds: float) -> float:
         """In how many seconds a tick of this house is due; 0 when it is, and then it is this process's to make."""
-        if not self._database.is_shared:
+        if self._follow is None:
             return 0.0
         period = round(seconds * 1000)
-        due: int = await self._database.write(lambda connection: whose_tick.claim(connection, period))
-        return due / 1000
+
+        def claim(connection: Connection) -> tuple[list[Change], int]:
+            return [], whose_tick.claim(connection, period)
+
+        return await self._landing.write(claim, self._clock.now()) / 1000
 
     async def aclose(self) -> None:
         """Let go of ticks that were given up; what they had submitted is still written."""

@@ -217,6 +217,29 @@ async def test_whom_somebody_is_busy_with_is_written_down_later(houses: tuple[Ho
     assert {seat.seen_at for seat in stored.seats} == {polled}
 
 
+async def test_a_tick_lets_in_who_joined_elsewhere_a_moment_ago(houses: tuple[House, House]) -> None:
+    here, there = houses
+    await there.queued("u")
+    report = await here.room.tick()
+    assert (report.admitted, report.errors) == (1, {})
+    await there.room.catch_up()
+    assert there.status("u") == here.status("u") == "active"
+
+
+async def test_a_tick_that_cannot_hear_of_the_others_goes_on(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, _ = houses
+    await here.queued("u")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(following, "differences", fail)
+    report = await here.room.tick()
+    assert (report.admitted, report.errors) == (1, {"follow": "a defect"})
+
+
 async def test_an_address_has_no_more_seats_than_its_cap_however_many_ask_at_once(
     houses: tuple[House, House], postgres: Storage
 ) -> None:
