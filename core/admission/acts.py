@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from core.admission import ledger
+from core.admission import ledger, places
 from core.admission.answers import SeatAnswer
 from core.admission.changes import BanLifted, BanSet, Change, PausesAre
 from core.admission.desk import Served
@@ -85,8 +85,11 @@ class OperatedRoom:
         """Admit nobody to the model, or (None) to any; raises InvalidArgument for a model that nobody knows."""
         self._check_model(model)
         now = self._clock.now()
+        concerned = self._floor.models() if model is None else [model]
 
         def unit(connection: Connection) -> tuple[list[Change], None]:
+            # a round that is under way elsewhere ends first: who has paused sees nobody let in any more
+            places.hold(connection, concerned)
             ledger.pause(connection, model or "", at=now, actor=actor)
             return [PausesAre(ledger.paused(connection))], None
 

@@ -122,6 +122,28 @@ async def test_who_counts_the_places_of_a_model_holds_it(houses: list[House], co
     assert (await held, await same, other) == (counted_before, counted_before, 0)
 
 
+@pytest.mark.parametrize("model", [SMALL, None])
+async def test_a_pause_waits_for_the_round_that_is_under_way(houses: list[House], model: str | None) -> None:
+    first, second, _ = houses
+    looked, free = threading.Event(), threading.Event()
+
+    def letting_in(connection: Connection) -> None:
+        places.hold(connection, [SMALL])
+        assert not ledger.paused(connection)
+        looked.set()
+        assert free.wait(20)
+
+    round_ = first.database.submit(letting_in)
+    assert await asyncio.to_thread(looked.wait, 20)
+    pausing = asyncio.create_task(second.room.pause(model, actor="op"))
+    await waits_for_a_lock(first)
+    assert not pausing.done()
+    free.set()
+    await round_
+    await pausing
+    assert await first.database.read(ledger.paused) == {model or ""}
+
+
 async def test_nobody_is_let_in_past_a_head_who_is_just_being_served(houses: list[House]) -> None:
     """The head asks again at one process while another one ticks: it waits, and lets in the head."""
     first, second, _ = houses
