@@ -16,7 +16,7 @@ from core.errors import InvalidArgument, NoActiveRun, RunInProgress, ShuttingDow
 from core.journal import Journal
 from core.runs.answers import Dropped, Published, Swallowed
 from core.runs.entry import Entry
-from core.runs.incoming import Completed, Plain, SessionCreated, check_producer_seq, read_event
+from core.runs.incoming import Completed, Incoming, Plain, SessionCreated, check_producer_seq, read_event
 from core.runs.kept import KeptRuns
 from core.runs.log import RunLog
 from core.runs.provider_id import ProviderId
@@ -162,7 +162,31 @@ class RunRegistry(RunReaders):
         entry = self._kept.entry(run_id)
         incoming = read_event(event)
         check_producer_seq(producer_seq)
-        run = entry.run
+        return self._take(entry, incoming, producer_seq)
+
+    def publish_many(
+        self, run_id: str, events: Sequence[tuple[dict[str, Any], int | None]]
+    ) -> list[Published | Swallowed | Dropped]:
+        """Like `publish`, for many events in order, each with its producer seq; when one is malformed, none is taken.
+
+        Raises RunNotFound, then InvalidArgument with the place of the one at fault.
+        """
+        entry = self._kept.entry(run_id)
+        incoming = []
+        for place, (event, producer_seq) in enumerate(events):
+            try:
+                incoming.append((read_event(event), producer_seq))
+                check_producer_seq(producer_seq)
+            except InvalidArgument as error:
+                path = (error.path or "$").replace("$", f"$.events[{place}]", 1)
+                raise InvalidArgument(f"{path}: {error.message}", path=path) from None
+        return [self._take(entry, each, producer_seq) for each, producer_seq in incoming]
+
+    def _take(
+        self, entry: Entry, incoming: Incoming, producer_seq: int | None
+    ) -> Published | Swallowed | Dropped:
+        """Take an event that was read and found in order."""
+        run, run_id = entry.run, entry.run.id
         if run.ended or run.is_repeat(producer_seq):
             run.dropped += run.ended
             return Dropped(

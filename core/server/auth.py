@@ -27,6 +27,8 @@ DATA: frozenset[Role] = frozenset({"service", "user", "open"})
 SEE: frozenset[Role] = frozenset({"viewer", "operator"})
 READ: frozenset[Role] = frozenset({"operator", "service", "user"})
 """Content of messages and runs: an operator's reading is audited, a user's own only."""
+FOLLOW: frozenset[Role] = READ | {"open"}
+"""What is being produced, as it comes: on an open data plane anybody may follow, as anybody may ask."""
 ACT: frozenset[Role] = frozenset({"operator"})
 ANYBODY: frozenset[Role] = frozenset()
 

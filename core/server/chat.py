@@ -18,6 +18,7 @@ from core.protocol import AccessTier
 from core.runs import Lagged, RunEvent, Subscription
 from core.server.auth import Principal
 from core.server.fields import TIERS, choice, text
+from core.server.keys import is_of_another, own_keys
 from core.server.responses import openai_error_body, openai_error_response
 from core.server.routes import Call
 from core.session_core import SessionCore
@@ -78,8 +79,7 @@ class ChatDoor:
         settings = self._core.settings
         user = _user(call.principal, headers, body)
         named_key = _text(headers, "x-session-key") if call.principal.role == "service" else ""
-        if named_key.startswith("api:") and not named_key.startswith(_own_keys(user)):
-            # what a user's own requests are named is the user's from the beginning, whoever comes first
+        if is_of_another(named_key, user):
             raise SessionNotFound(f"there is no session {named_key!r:.200} for this user")
         streams = bool(body.stream)
         return TurnRequest(
@@ -110,12 +110,7 @@ def session_key(user: str, named: str, messages: list[dict[str, Any]]) -> str:
             text_of(each.get("content")) for each in messages if each.get("role") in ("system", "developer")
         )
         named = derive_key(opening, f"{user}\0{system}")
-    return _own_keys(user) + named
-
-
-def _own_keys(user: str) -> str:
-    """What every key made from this user begins with, and no other user's."""
-    return f"api:{user.replace('%', '%25').replace('/', '%2F')}/"
+    return own_keys(user) + named
 
 
 def _text(headers: Headers, name: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from typing import Any, cast, get_args
 
 import msgspec
 from starlette.responses import StreamingResponse
 
-from core.errors import InvalidArgument, MaitredError, RunNotFound, SessionNotFound
+from core.errors import InvalidArgument, MaitredError, SessionNotFound
 from core.protocol import (
     AuditPage,
     EventBatch,
@@ -18,7 +17,6 @@ from core.protocol import (
     HistoryPage,
     Outcome,
     Preview,
-    RunBatch,
     SearchHit,
     SessionDetail,
 )
@@ -29,7 +27,6 @@ from core.server.routes import Call
 from core.session_core import SessionCore
 from core.store import sessions
 
-_LONGEST_WAIT = 60.0
 _MOST_EVENTS = 10_000
 
 _encode = msgspec.json.Encoder().encode
@@ -54,7 +51,7 @@ class ControlPlane:
         """A long poll of the journal."""
         return await self._core.events(
             call.text("after"),
-            wait=_wait(call),
+            wait=call.wait(),
             limit=min(max(call.number("limit", int, 1000), 1), _MOST_EVENTS),
         )
 
@@ -81,15 +78,6 @@ class ControlPlane:
         return await self._core.history(
             key, before=call.number("before", int, 0) or None, limit=call.number("limit", int, 100)
         )
-
-    async def run_events(self, call: Call) -> RunBatch:
-        """A run's frames, waiting for more."""
-        run_id = call.param("run_id")
-        run = self._core.runs.get(run_id)
-        if run is None or call.principal.user not in (None, run.user_id):
-            raise RunNotFound(f"run {run_id!r:.200} is unknown, or ended longer ago than it is kept")
-        await self._note(call, "run", run.session_key)
-        return await self._core.run_events(run_id, call.number("after", int, 0), wait=_wait(call))
 
     async def search(self, call: Call) -> list[SearchHit]:
         """Messages that hold every word."""
@@ -141,10 +129,3 @@ def _check_owner(owner: str | None, user: str | None, session_key: str) -> None:
 
 def _actor(call: Call) -> str:
     return call.principal.name
-
-
-def _wait(call: Call) -> float:
-    wait = call.number("wait", float, 25.0)
-    if not math.isfinite(wait):
-        raise InvalidArgument(f"wait: expected seconds, found {wait}", path="wait")
-    return min(max(wait, 0.0), _LONGEST_WAIT)

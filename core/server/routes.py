@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -20,6 +21,8 @@ from core.server.responses import error_response, json_response, openai_error_re
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+_LONGEST_WAIT = 60.0
 
 
 class Call:
@@ -53,6 +56,13 @@ class Call:
             return msgspec.convert(found, kind, strict=False)
         except msgspec.ValidationError:
             raise InvalidArgument(f"{name}: expected a number, found {found!r}", path=name) from None
+
+    def wait(self) -> float:
+        """How long the caller has patience (`wait`, seconds): 25 if it does not say, and a minute at most."""
+        wait = self.number("wait", float, 25.0)
+        if not math.isfinite(wait):
+            raise InvalidArgument(f"wait: expected seconds, found {wait}", path="wait")
+        return min(max(wait, 0.0), _LONGEST_WAIT)
 
 
 Handler = Callable[[Call], Awaitable[Any]]

@@ -15,17 +15,33 @@ from core.protocol import (
     SearchHit,
     SessionDetail,
 )
-from core.server.auth import ACT, ANYBODY, DATA, READ, SEE
+from core.runs import Control, Dropped, Published, Swallowed
+from core.server.auth import ACT, ANYBODY, DATA, FOLLOW, READ, SEE
 from core.server.chat import ChatBody, ChatDoor
 from core.server.control import ControlPlane
 from core.server.routes import Route
+from core.server.runs import (
+    AbortBody,
+    Aborted,
+    CompleteBody,
+    Completed,
+    Reported,
+    ReportsBody,
+    RunDoor,
+    StartBody,
+    Started,
+)
 from core.server.seats import GateBody, SeatBody, SeatDoor
 from core.session_core import SessionCore
 
 
 def routes(core: SessionCore) -> list[Route]:
     """Every route of a core's server."""
-    return [*_data_plane(ChatDoor(core), SeatDoor(core)), *_control_plane(ControlPlane(core))]
+    return [
+        *_data_plane(ChatDoor(core), SeatDoor(core)),
+        *_runs(RunDoor(core)),
+        *_control_plane(ControlPlane(core)),
+    ]
 
 
 def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
@@ -56,16 +72,53 @@ def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
     ]
 
 
+def _runs(runs: RunDoor) -> list[Route]:
+    """What agents elsewhere report, and what is being produced."""
+    return [
+        Route(method="POST", path="/v1/runs", roles=DATA, takes=StartBody, gives=Started, handler=runs.start),
+        Route(
+            method="POST",
+            path="/v1/runs/{run_id}/events",
+            roles=DATA,
+            takes=ReportsBody,
+            gives=Published | Swallowed | Dropped | Reported,
+            handler=runs.publish,
+        ),
+        Route(
+            method="GET", path="/v1/runs/{run_id}/events", roles=FOLLOW, gives=RunBatch, handler=runs.events
+        ),
+        Route(
+            method="POST",
+            path="/v1/runs/{run_id}/complete",
+            roles=DATA,
+            takes=CompleteBody,
+            gives=Completed,
+            handler=runs.complete,
+        ),
+        Route(
+            method="POST",
+            path="/v1/runs/{run_id}/abort",
+            roles=DATA,
+            takes=AbortBody,
+            gives=Aborted,
+            handler=runs.abort,
+        ),
+        Route(
+            method="GET", path="/v1/runs/{run_id}/control", roles=DATA, gives=Control, handler=runs.control
+        ),
+        Route(
+            method="GET",
+            path="/v1/sessions/{key}/events",
+            roles=FOLLOW,
+            gives=RunBatch,
+            handler=runs.session_events,
+        ),
+    ]
+
+
 def _control_plane(control: ControlPlane) -> list[Route]:
     """What consoles and scripts call, and what watches over the process."""
     return [
-        Route(
-            method="GET",
-            path="/v1/runs/{run_id}/events",
-            roles=READ,
-            gives=RunBatch,
-            handler=control.run_events,
-        ),
         Route(
             method="GET", path="/v1/sessions/{key}", roles=SEE, gives=SessionDetail, handler=control.session
         ),

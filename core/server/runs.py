@@ -1,0 +1,244 @@
+"""``/v1/runs``: for agents that run elsewhere and report here, and for whoever follows what is produced.
+
+A reporter starts a run, publishes its events with a number of its own (so that it may send again what it is not sure
+of), and ends it; every answer, and a long poll beside it, says whether somebody wants it to stop
+(behaviours/runs.md, decisions 8 and 14). A user's token reaches only that user's runs (decision 10).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from starlette.responses import Response
+
+from core.errors import Forbidden, InvalidArgument, RunNotFound, SessionNotFound
+from core.protocol import RunBatch, Wire
+from core.runs import Control, Dropped, Published, Run, Swallowed
+from core.server.auth import Principal
+from core.server.fields import text
+from core.server.keys import is_of_another
+from core.server.routes import Call
+from core.server.stream import RunStream
+from core.session_core import SessionCore
+from core.store import sessions
+
+_MOST_EVENTS = 5_000
+_STREAM = "text/event-stream"
+
+Answer = Published | Swallowed | Dropped
+
+
+class Body(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A request's body; what is null is not there."""
+
+
+class StartBody(Body):
+    """What a run begins with: the session it is for, and who produces it."""
+
+    session_key: str
+    provider: str
+    user_id: str | None = None
+    model: str | None = None
+
+
+class Report(Body):
+    """One event, and the reporter's own number for it."""
+
+    event: dict[str, Any]
+    producer_seq: int | None = None
+
+
+class ReportsBody(Body):
+    """One event, or many in order."""
+
+    event: dict[str, Any] | None = None
+    producer_seq: int | None = None
+    events: list[Report] | None = None
+
+
+class CompleteBody(Body):
+    """How the agent ended."""
+
+    exit_code: int = 1
+    aborted: bool = False
+
+
+class AbortBody(Body):
+    """Why it shall stop."""
+
+    reason: str = ""
+
+
+class Started(Wire, frozen=True, kw_only=True):
+    """A run has begun, and that is durable."""
+
+    run_id: str
+    session_key: str
+    provider: str
+    state: Literal["running"] = "running"
+
+
+class Reported(Wire, frozen=True, kw_only=True):
+    """What became of each of many events, the run's last number, and whether it shall stop."""
+
+    run_id: str
+    session_key: str
+    results: list[Published | Swallowed | Dropped]
+    last_seq: int
+    abort_requested: bool
+
+
+class Completed(Wire, frozen=True, kw_only=True):
+    """Whether this ended the run; False when it had ended before."""
+
+    run_id: str
+    completed: bool
+
+
+class Aborted(Wire, frozen=True, kw_only=True):
+    """The run is told to stop, and how it stands now."""
+
+    run_id: str
+    state: str
+
+
+class RunDoor:
+    """The handlers of runs."""
+
+    def __init__(self, core: SessionCore) -> None:
+        self._core = core
+        self._runs = core.runs
+
+    async def start(self, call: Call) -> Started:
+        """Begin a run for an agent elsewhere; answers when that is durable."""
+        body: StartBody = call.body
+        user = await self._owner(call.principal, body)
+        run = self._runs.start(
+            body.session_key,
+            text(body.provider, "$.provider"),
+            user_id=user,
+            model=None if body.model is None else text(body.model, "$.model"),
+        )
+        await self._runs.recorded(run)
+        return Started(run_id=run.id, session_key=run.session_key, provider=run.provider)
+
+    async def publish(self, call: Call) -> Answer | Reported:
+        """Take one event, or many: all of them or, when one is malformed, none."""
+        body: ReportsBody = call.body
+        run = self._run(call)
+        if (body.event is None) == (body.events is None):
+            raise InvalidArgument("$: send either `event` or `events`", path="$")
+        if body.event is not None:
+            return self._runs.publish(run.id, body.event, body.producer_seq)
+        if body.producer_seq is not None:
+            raise InvalidArgument("$.producerSeq: of many events each has its own", path="$.producerSeq")
+        reports = body.events or []
+        if len(reports) > _MOST_EVENTS:
+            raise InvalidArgument(
+                f"$.events: more than {_MOST_EVENTS}; send them in several calls", path="$.events"
+            )
+        results = self._runs.publish_many(run.id, [(each.event, each.producer_seq) for each in reports])
+        return Reported(
+            run_id=run.id,
+            session_key=run.session_key,
+            results=results,
+            last_seq=run.log.last,
+            abort_requested=run.abort_requested,
+        )
+
+    async def complete(self, call: Call) -> Completed:
+        """End a run; answers when that is durable."""
+        body: CompleteBody = call.body
+        run = self._run(call)
+        completed = self._runs.complete(run.id, exit_code=body.exit_code, aborted=body.aborted)
+        await self._runs.recorded(run)
+        return Completed(run_id=run.id, completed=completed)
+
+    async def abort(self, call: Call) -> Aborted:
+        """Stop a run: one that is produced elsewhere ends at once, its agent learns it with its next call."""
+        body: AbortBody = call.body
+        run = self._run(call)
+        self._runs.abort(run.id, text(body.reason, "$.reason") or f"asked for by {call.principal.name}")
+        return Aborted(run_id=run.id, state=run.state)
+
+    async def control(self, call: Call) -> Control:
+        """What an agent elsewhere must know of its run; waits for an abort or the end."""
+        return await self._runs.control(self._run(call).id, call.wait())
+
+    async def events(self, call: Call) -> RunBatch | Response:
+        """A run's frames: a long poll, or a stream of server-sent events."""
+        run = self._run(call)
+        await self._note(call, run.session_key)
+        if not _wants_stream(call):
+            return await self._core.run_events(run.id, call.number("after", int, 0), wait=call.wait())
+        place = call.request.headers.get("last-event-id") or call.text("after")
+        return self._stream(run, _number(place), b"")
+
+    async def session_events(self, call: Call) -> RunBatch | Response:
+        """The same for a session's current run: from `after` when `run` is still that one, else from its beginning."""
+        key = call.param("key")
+        run = self._runs.current(key)
+        if run is None or not _may_see(call.principal, run):
+            raise RunNotFound(f"session {key!r:.200} has no run, or its last one is no longer kept")
+        await self._note(call, key)
+        seen, after = call.text("run"), _number(call.text("after"))
+        stream = _wants_stream(call)
+        place = call.request.headers.get("last-event-id", "")
+        if stream and place:
+            seen, _, number = place.rpartition(":")
+            after = _number(number)
+        if seen != run.id:
+            after = 0
+        if stream:
+            return self._stream(run, after, run.id.encode() + b":")
+        return await self._core.run_events(run.id, after, wait=call.wait())
+
+    def _stream(self, run: Run, after: int, place: bytes) -> Response:
+        if run.ended and after >= run.log.last:
+            # nothing will follow: an EventSource that is told so does not come back
+            return Response(status_code=204)
+        return RunStream(self._runs.subscribe(run.id, after), place=place)
+
+    def _run(self, call: Call) -> Run:
+        """The run of the path, if the caller may have to do with it; raises RunNotFound."""
+        run_id = call.param("run_id")
+        run = self._runs.get(run_id)
+        if run is None or not _may_see(call.principal, run):
+            raise RunNotFound(f"run {run_id!r:.200} is unknown, or ended longer ago than it is kept")
+        return run
+
+    async def _owner(self, principal: Principal, body: StartBody) -> str | None:
+        """Whose run it will be. Raises Forbidden or SessionNotFound for what is somebody else's."""
+        key = text(body.session_key, "$.sessionKey")
+        user = None if body.user_id is None else text(body.user_id, "$.userId")
+        if principal.role == "user":
+            if user not in (None, principal.user):
+                raise Forbidden(
+                    f"$.userId: the token {principal.name!r} stands for {principal.user!r} alone; leave it out"
+                )
+            user = principal.user
+        if user is None:
+            return None
+        stored = await self._core.database.read(lambda connection: sessions.look(connection, key))
+        owner = stored.owner if stored is not None else None
+        if owner not in (None, user) or is_of_another(key, user):
+            raise SessionNotFound(f"there is no session {key!r:.200} for this user")
+        return user
+
+    async def _note(self, call: Call, session_key: str) -> None:
+        if call.principal.role == "operator":
+            await self._core.readings.note(call.principal.name, "run", session_key)
+
+
+def _may_see(principal: Principal, run: Run) -> bool:
+    return principal.role != "user" or (principal.user is not None and principal.user == run.user_id)
+
+
+def _wants_stream(call: Call) -> bool:
+    return _STREAM in call.request.headers.get("accept", "").lower()
+
+
+def _number(place: str) -> int:
+    """A place that a reader says it has; what is no number, or below 0, counts as 0."""
+    return int(place) if place.isascii() and place.isdecimal() and len(place) <= 18 else 0
