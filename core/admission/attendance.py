@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
+_GRAIN = 1000
+"""Whoever is due within the same second (ms) is looked at together: a time for each would cost more than the person."""
+
+
+class _Look:
+    """Whom to look at from a certain time on."""
+
+    __slots__ = ("users",)
+
+    def __init__(self) -> None:
+        self.users: list[str] = []
+
 
 class _Presence:
     """What is known of one waiting user."""
 
-    __slots__ = ("check", "noted", "seen")
+    __slots__ = ("look", "noted", "seen")
 
-    def __init__(self, now: int, noted: int, check: int) -> None:
+    def __init__(self, now: int, noted: int) -> None:
         self.seen = now
         self.noted = noted
         """What the database knows."""
-        self.check = check
-        """When to look whether the user has gone."""
+        self.look: _Look | None = None
+        """The look that counts; of others nothing is to be done."""
 
 
 class Attendance:
@@ -30,14 +42,16 @@ class Attendance:
         """`abandon` is how long somebody may not be heard of; 0 for ever, and then nothing is remembered."""
         self._abandon = abandon
         self._present: dict[str, _Presence] = {}
-        self._checks: list[tuple[int, str]] = []
+        self._looks: dict[int, _Look] = {}
+        self._times: list[int] = []
+        """When to look, a heap."""
         self._polled: dict[str, int] = {}
 
     def arrive(self, user_id: str, now: int, noted: int) -> None:
         """Somebody queues, asks again, or is there at the start; `noted` is when the database heard of them."""
         if self._abandon:
-            presence = self._present[user_id] = _Presence(now, noted, now + self._abandon)
-            heappush(self._checks, (presence.check, user_id))
+            presence = self._present[user_id] = _Presence(now, noted)
+            self._look_at(user_id, presence, now + self._abandon)
             self._polled.pop(user_id, None)
 
     def poll(self, user_id: str, now: int) -> None:
@@ -66,21 +80,17 @@ class Attendance:
 
     def absent(self, now: int) -> list[str]:
         """Those not heard of for `abandon` or longer, the longest first; told again until they leave."""
-        missing: list[tuple[int, str]] = []
-        while self._checks and self._checks[0][0] <= now:
-            check, user_id = heappop(self._checks)
-            presence = self._present.get(user_id)
-            if presence is None or presence.check != check:
-                continue
-            gone = presence.seen + self._abandon
-            if gone <= now:
-                presence.check = -1  # the same check may be there twice
-                missing.append((gone, user_id))
-            else:
-                self._look_at(user_id, presence, gone)
-        for gone, user_id in missing:
-            self._look_at(user_id, self._present[user_id], gone)
-        return [user_id for _, user_id in sorted(missing)]
+        due: list[tuple[int, str, _Presence]] = []
+        while self._times and self._times[0] <= now:
+            look = self._looks.pop(heappop(self._times))
+            for user_id in look.users:
+                presence = self._present.get(user_id)
+                if presence is not None and presence.look is look:
+                    presence.look = None  # the same look may name somebody twice
+                    due.append((presence.seen + self._abandon, user_id, presence))
+        for gone, user_id, presence in due:
+            self._look_at(user_id, presence, gone)
+        return [user_id for gone, user_id, _ in sorted(due, key=_when) if gone <= now]
 
     def absent_at(self, user_id: str) -> int | None:
         """When somebody who waits counts as gone, unless they are heard of before; None for never."""
@@ -101,6 +111,16 @@ class Attendance:
             if polled is not None and polled - at < self._abandon / 4:
                 del self._polled[user_id]
 
-    def _look_at(self, user_id: str, presence: _Presence, check: int) -> None:
-        presence.check = check
-        heappush(self._checks, (check, user_id))
+    def _look_at(self, user_id: str, presence: _Presence, at: int) -> None:
+        """Look at somebody then, or less than a second before."""
+        at -= at % _GRAIN
+        look = self._looks.get(at)
+        if look is None:
+            look = self._looks[at] = _Look()
+            heappush(self._times, at)
+        look.users.append(user_id)
+        presence.look = look
+
+
+def _when(due: tuple[int, str, _Presence]) -> tuple[int, str]:
+    return due[0], due[1]

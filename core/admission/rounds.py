@@ -31,7 +31,8 @@ SEVERITY: tuple[SkipReason, ...] = (
 )
 """Why somebody was left waiting, in rising order."""
 
-_BATCH = 20
+_FIRST_BATCH, _BATCH = 2, 128
+"""How many heads are read at first, and at most: nearly always the very first may come in."""
 
 
 def worst(reasons: list[SkipReason]) -> SkipReason | None:
@@ -129,14 +130,15 @@ class Rounds:
 
         Each is looked at once, so the caller may admit them while it goes on.
         """
-        after = 0
-        while batch := ledger.heads(connection, model, after, _BATCH):
+        after, most = 0, _FIRST_BATCH
+        while batch := ledger.heads(connection, model, after, most):
             for seat in batch:
                 after = seat.ticket
                 if not self._spent(connection, seat, now):
                     yield seat
-            if len(batch) < _BATCH:
+            if len(batch) < most:
                 return
+            most = min(4 * most, _BATCH)
 
     def _spent(self, connection: Connection, seat: Seat, now: int) -> bool:
         tier = seat.access_tier
