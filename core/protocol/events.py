@@ -52,9 +52,19 @@ class SeatGone(Event, frozen=True, kw_only=True, tag="seat_gone"):
 
 
 class SessionChanged(Event, frozen=True, kw_only=True, tag="session_changed"):
-    """A live session was built, rebuilt, marked, or its slot taken or freed."""
+    """A live session was built, rebuilt, marked, reserved for maintenance, or its slot taken or freed."""
 
-    what: Literal["created", "rebuilt", "merged", "turn_began", "turn_ended", "marked_dirty", "cleared_dirty"]
+    what: Literal[
+        "created",
+        "rebuilt",
+        "merged",
+        "turn_began",
+        "turn_ended",
+        "marked_dirty",
+        "cleared_dirty",
+        "maintenance_began",
+        "maintenance_ended",
+    ]
     session: SessionRow
 
 

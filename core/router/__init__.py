@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.router.maintenance import Reservation
 from core.router.router import DEFAULT_DIRT, SessionRouter
 from core.router.session import (
     Context,
@@ -23,6 +24,7 @@ __all__ = [
     "EvictionReason",
     "Listed",
     "LiveSession",
+    "Reservation",
     "SessionFactory",
     "SessionPage",
     "SessionRouter",

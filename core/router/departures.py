@@ -13,6 +13,7 @@ from typing import Generic
 from core.clock import Clock
 from core.router.build import Builder
 from core.router.deadline import Deadline
+from core.router.maintenance import Reservation, Reservations
 from core.router.reports import Reports
 from core.router.session import EvictionReason, Live, S
 from core.router.shelf import Shelf
@@ -33,12 +34,19 @@ class Departures(Generic[S]):
     """The sessions on their way out. Each wait for somebody else's code is bounded by `seconds`."""
 
     def __init__(
-        self, clock: Clock, seconds: float, shelf: Shelf[S], slots: Slots, reports: Reports[S]
+        self,
+        clock: Clock,
+        seconds: float,
+        shelf: Shelf[S],
+        slots: Slots,
+        reservations: Reservations[S],
+        reports: Reports[S],
     ) -> None:
         self._clock = clock
         self._seconds = seconds
         self._shelf = shelf
         self._slots = slots
+        self._reservations = reservations
         self._reports = reports
         self._leaving: dict[str, Leaving] = {}
         self._apart: set[asyncio.Task[None]] = set()
@@ -72,16 +80,17 @@ class Departures(Generic[S]):
         return self._begin(live.key, partial(self._retire, live, "operator"), guarded=True)
 
     def close(self, session_key: str, builder: Builder[S]) -> asyncio.Task[None]:
-        """Abort, wait until the turn has unwound, dispose, tell, free the slot.
+        """Abort, wait until the turn has unwound or the maintenance is over, dispose, tell, free the slot.
 
         What there is to close is taken in this very step: nothing can be published or begin after it.
         """
         build = builder.of(session_key)
         builds = [] if build is None else [builder.catch(build)]
         live, turn = self._shelf.get(session_key), self._slots.get(session_key)
+        reserved = self._reservations.get(session_key)
         if live is not None:
             self._shelf.hold(live)
-        return self._begin(session_key, partial(self._close, live, turn, builds), guarded=True)
+        return self._begin(session_key, partial(self._close, live, turn, reserved, builds), guarded=True)
 
     async def close_all(self, builder: Builder[S]) -> None:
         """Abort and drain every turn, dispose every session, and tell of each in created order."""
@@ -89,7 +98,8 @@ class Departures(Generic[S]):
         builds = [builder.catch(build) for build in builder.all()]
         leaving = [entry.task for entry in self._leaving.values()]
         turns = [turn for turn in self._slots.all() if turn.session_key not in self._leaving]
-        await self._unwind(turns, "shutdown", deadline)
+        reserved = [each for each in self._reservations.all() if each.session_key not in self._leaving]
+        await self._unwind(turns, reserved, "shutdown", deadline)
         await self._finish(builds, deadline)
         # a close that is under way has a deadline of its own
         await self._settled(leaving)
@@ -99,6 +109,8 @@ class Departures(Generic[S]):
             self._retired(live, "shutdown")
         for turn in self._slots.all():
             self._slots.free(turn)
+        for reservation in self._reservations.all():
+            self._reservations.free(reservation)
         await self._settled(self._apart)
 
     async def abort(self, turn: Turn, reason: str) -> None:
@@ -137,22 +149,35 @@ class Departures(Generic[S]):
             problem = repr(task.exception())
         self._reports.failed("dispose_failed", f"session {session_key!r} could not be disposed: {problem}")
 
-    async def _close(self, live: Live[S] | None, turn: Turn | None, builds: list[asyncio.Task[None]]) -> None:
+    async def _close(
+        self,
+        live: Live[S] | None,
+        turn: Turn | None,
+        reserved: Reservation[S] | None,
+        builds: list[asyncio.Task[None]],
+    ) -> None:
         deadline = Deadline(self._clock, self._seconds)
-        await self._unwind([] if turn is None else [turn], "closed", deadline)
+        await self._unwind(
+            [] if turn is None else [turn], [] if reserved is None else [reserved], "closed", deadline
+        )
         await self._finish(builds, deadline)
         if live is not None:
             await self._retire(live, "closed")
         if turn is not None and self._slots.get(turn.session_key) is turn:
             self._slots.free(turn)
+        if reserved is not None:
+            self._reservations.free(reserved)
 
-    async def _unwind(self, turns: list[Turn], reason: str, deadline: Deadline) -> None:
-        """Stop turns and wait until they have unwound, or the deadline."""
+    async def _unwind(
+        self, turns: list[Turn], reserved: list[Reservation[S]], reason: str, deadline: Deadline
+    ) -> None:
+        """Stop turns and wait until they have unwound and maintenance is over, or the deadline."""
         loop = asyncio.get_running_loop()
         ends: list[asyncio.Future[None]] = []
-        for turn in turns:
+        held_by: list[Turn | Reservation[S]] = [*turns, *reserved]
+        for held in held_by:
             end = loop.create_future()
-            turn.on_end.append(partial(_wake, end))
+            held.on_end.append(partial(_wake, end))
             ends.append(end)
         await self._finish([asyncio.create_task(self.abort(turn, reason)) for turn in turns], deadline)
         await deadline.wait(ends)

@@ -10,7 +10,17 @@ from core.protocol import Noticed, SessionChanged, SessionGone, SessionRow
 from core.router.session import Eviction, EvictionReason, Live, S
 from core.router.slot import Slots
 
-What = Literal["created", "rebuilt", "merged", "turn_began", "turn_ended", "marked_dirty", "cleared_dirty"]
+What = Literal[
+    "created",
+    "rebuilt",
+    "merged",
+    "turn_began",
+    "turn_ended",
+    "marked_dirty",
+    "cleared_dirty",
+    "maintenance_began",
+    "maintenance_ended",
+]
 
 
 class Reports(Generic[S]):

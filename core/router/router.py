@@ -12,6 +12,7 @@ from core.errors import InvalidArgument, SessionUnavailable, ShuttingDown
 from core.journal import Journal
 from core.router.build import Build, Builder
 from core.router.departures import Departures
+from core.router.maintenance import Reservation, Reservations
 from core.router.readers import RouterReaders
 from core.router.reports import Reports
 from core.router.session import Context, Entry, Eviction, Live, S, SessionFactory, check_key
@@ -39,8 +40,11 @@ class SessionRouter(RouterReaders[S]):
         self._idle_ms = round(settings.idle_seconds * 1000)
         self._clock = clock
         slots = Slots()
+        self._reservations: Reservations[S] = Reservations()
         super().__init__(Shelf(), slots, Reports(journal, slots, on_evict))
-        self._departures = Departures(clock, abort_seconds, self._shelf, self._slots, self._reports)
+        self._departures = Departures(
+            clock, abort_seconds, self._shelf, self._slots, self._reservations, self._reports
+        )
         self._builder = Builder(
             factory, publish=self._publish, failed=self._build_failed, dispose=self._departures.dispose
         )
@@ -92,7 +96,7 @@ class SessionRouter(RouterReaders[S]):
         project: str | None = None,
         stop: Callable[[str], None] | None = None,
     ) -> bool:
-        """Take the key's slot for a run; False when another turn holds it, the key is being closed, or we leave.
+        """Take the key's slot for a run; False when a turn or maintenance holds it, it is being closed, or we leave.
 
         `stop` is called with the reason when the turn is aborted; `end_turn` tells that it has unwound.
         Raises InvalidArgument for an empty key or run id.
@@ -100,7 +104,8 @@ class SessionRouter(RouterReaders[S]):
         check_key(session_key)
         if not run_id:
             raise InvalidArgument("a turn needs a run id that is not empty", path="$.runId")
-        if self._shutdown is not None or session_key in self._slots or self._departures.guards(session_key):
+        taken = session_key in self._slots or session_key in self._reservations
+        if self._shutdown is not None or taken or self._departures.guards(session_key):
             return False
         live = self._shelf.get(session_key)
         if live is not None:
@@ -180,6 +185,37 @@ class SessionRouter(RouterReaders[S]):
         await asyncio.shield(self._departures.evict(live))
         return "evicted"
 
+    def reserve(
+        self, session_key: str, purpose: str, generation: int | None = None
+    ) -> Reservation[S] | Literal["gone", "busy"]:
+        """Keep a session for maintenance until it is released; never builds one.
+
+        ``gone`` when there is none of that generation, ``busy`` when it serves a turn, is being rebuilt or closed, or
+        is reserved already. Meanwhile no turn begins, nothing evicts it, and it is not rebuilt; a close waits for the
+        release, at most `abort_seconds`.
+        """
+        check_key(session_key)
+        live = self._shelf.get(session_key)
+        if live is None or (generation is not None and live.generation != generation):
+            return "gone"
+        if self._shutdown is not None or self._in_use(session_key):
+            return "busy"
+        self._use(live)
+        self._shelf.hold(live)
+        reservation = Reservation(session_key, purpose, live.entry(), self._released)
+        self._reservations.take(reservation)
+        self._reports.changed(live, "maintenance_began")
+        return reservation
+
+    def _released(self, reservation: Reservation[S]) -> None:
+        if not self._reservations.free(reservation):
+            return
+        live = self._shelf.get(reservation.session_key)
+        if live is not None:
+            self._use(live)
+            self._rest(live)
+            self._reports.changed(live, "maintenance_ended")
+
     def mark_dirty(
         self,
         *,
@@ -249,7 +285,7 @@ class SessionRouter(RouterReaders[S]):
         """The build that this caller waits for; None when it gets the session as it stands (decision 2)."""
         turn = self._slots.get(session_key)
         holder = turn is not None and turn.run_id == run_id
-        may_rebuild = turn is None or (holder and not turn.served)
+        may_rebuild = (turn is None or (holder and not turn.served)) and session_key not in self._reservations
         if turn is not None and holder:
             turn.served = True
         build = self._builder.of(session_key)
@@ -320,9 +356,10 @@ class SessionRouter(RouterReaders[S]):
             self._shelf.rest(live)
 
     def _in_use(self, session_key: str) -> bool:
-        """Whether a session must stay: it serves a turn, is being rebuilt, or is on its way out already."""
+        """Whether a session must stay: it serves a turn, is worked on, is being rebuilt, or is on its way out."""
         return (
             session_key in self._slots
+            or session_key in self._reservations
             or self._builder.of(session_key) is not None
             or self._departures.of(session_key) is not None
         )

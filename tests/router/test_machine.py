@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import MaitredError
+from core.router import Reservation
 from tests.router.fakes import House, Scripted
 
 KEYS = ["a", "b", "cron:c"]
@@ -25,6 +26,8 @@ step = st.one_of(
     st.tuples(st.just("abort"), key, run_id),
     st.tuples(st.just("close"), key),
     st.tuples(st.just("evict"), key),
+    st.tuples(st.just("reserve"), key),
+    st.tuples(st.just("release"), st.integers(0, 3)),
     st.tuples(st.just("dirty"), key),
     st.tuples(st.just("fail"), st.sampled_from(["create", "recreate"])),
     st.tuples(st.just("advance"), st.integers(1, 20)),
@@ -47,6 +50,7 @@ class Play:
         self.tasks: list[asyncio.Task[Any]] = []
         self.holders: dict[str, str] = {}
         self.projects: dict[str, str | None] = {}
+        self.reserved: list[Reservation[Scripted]] = []
 
     async def play(self, steps: list[tuple[Any, ...]]) -> None:
         for what, *args in steps:
@@ -79,6 +83,18 @@ class Play:
                 self.spawn(router.close(key))
             case "evict", [key]:
                 self.spawn(router.evict(key))
+            case "reserve", [key]:
+                reserved = router.reserve(key, "compaction")
+                if isinstance(reserved, Reservation):
+                    assert router.turn_of(key) is None
+                    assert not any(
+                        other.session_key == key and other in router._reservations.all()
+                        for other in self.reserved
+                    )
+                    self.reserved.append(reserved)
+            case "release", [number]:
+                if number < len(self.reserved):
+                    self.reserved.pop(number).release()
             case "dirty", [key]:
                 router.mark_dirty(session_key=key)
             case "fail", [what]:
@@ -118,6 +134,12 @@ class Play:
         open_by_key = Counter(_key(session) for session in self.house.factory.built if not session.disposed)
         replaced = len(router._departures._apart)
         assert sum(count - 1 for count in open_by_key.values()) <= replaced
+        for reservation in router._reservations.all():
+            key = reservation.session_key
+            assert router.turn_of(key) is None
+            live = router._shelf.get(key)
+            assert live is not None
+            assert live.session is reservation.entry.session, "nobody took it away, nor rebuilt it"
         for name in ("p", "q", None):
             users = [turn for turn in router._slots.all() if turn.kind == "user" and turn.project == name]
             assert router.has_active_user_turn(name) == bool(users)
@@ -136,6 +158,7 @@ class Play:
         assert not router._shelf._idle
         assert not router._shelf._by_project
         assert not router._departures._leaving
+        assert not router._reservations.all()
 
 
 def _key(session: Scripted) -> str:
