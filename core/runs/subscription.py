@@ -9,6 +9,9 @@ from core.runs.bell import Bell
 from core.runs.log import RunEvent
 from core.runs.run import Run, is_truncated
 
+_MOST = 1000
+"""Events handed out at once: a follower who is far behind holds up nobody."""
+
 
 class Lagged(Exception):
     """A subscriber was slower than the log is long, and has been dropped.
@@ -52,13 +55,13 @@ class Subscription:
         return self._at
 
     async def next(self) -> list[RunEvent]:
-        """Everything that has come since the last call, at least one event; waits for it.
+        """What has come since the last call, at least one event and at most a thousand; waits for it.
 
         Empty exactly when the subscription is over: the `complete` was handed out before, or it was closed.
         Raises Lagged, once, when events left the log before they were read. Only one caller at a time.
         """
         while not self._closed:
-            events = self.run.log.follow(self._at)
+            events = self.run.log.follow(self._at, _MOST)
             if events is None:
                 self.close()
                 raise Lagged(self.run.id, self._at, self.run.log.first - 1)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.runs import RunLog
+from core.runs import log as log_room
 from core.runs.run import head_of, is_truncated, position
 
 HEAD = head_of("r", "s")
+
+
+@pytest.fixture(params=[(512, 131_072), (3, 150)], scope="module", autouse=True)
+def blocks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Blocks as they are, and some so small that every log has several."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(log_room, "_BLOCK_EVENTS", request.param[0])
+        patched.setattr(log_room, "_BLOCK_BYTES", request.param[1])
+        yield
 
 
 def payload(size: int = 1) -> bytes:
@@ -122,9 +134,10 @@ def test_what_a_reader_says_it_has(given_position: object, counts_as: int) -> No
     max_bytes=st.integers(60, 400),
     steps=st.lists(st.one_of(st.lists(st.integers(0, 120), max_size=4), st.just("drop")), max_size=40),
     after=st.integers(0, 60),
+    most=st.sampled_from([None, 1, 2, 5]),
 )
 def test_a_ring_is_the_end_of_a_list(
-    max_events: int, max_bytes: int, steps: list[list[int] | str], after: int
+    max_events: int, max_bytes: int, steps: list[list[int] | str], after: int, most: int | None
 ) -> None:
     log = RunLog(HEAD, max_events=max_events, max_bytes=max_bytes)
     kept: list[tuple[int, bytes]] = []
@@ -135,7 +148,8 @@ def test_a_ring_is_the_end_of_a_list(
                 log.drop_oldest()
                 kept.pop(0)
             continue
-        log.extend([(payload(size), 0, 0) for size in step])
+        # the bounds of a chunk are only carried along, here two that tell the event
+        log.extend([(payload(size), size % 2, size) for size in step])
         for size in step:
             last += 1
             kept.append((last, payload(size)))
@@ -143,9 +157,21 @@ def test_a_ring_is_the_end_of_a_list(
                 kept.pop(0)
     assert (log.last, log.first) == (last, kept[0][0] if kept else last + 1)
     assert log.bytes == _frames(kept)
-    assert [(event.seq, event.payload) for event in log.after(after)] == [
-        (seq, body) for seq, body in kept if seq > after
-    ]
+    expected = [(seq, body, size % 2, size) for seq, body in kept if seq > after for size in [_size(body)]]
+    found = [(event.seq, event.payload, event.start, event.stop) for event in log.after(after, most)]
+    assert found == expected[:most]
+    assert [event.seq for event in log.after(after)] == [seq for seq, *_ in expected], (
+        "not what was asked before"
+    )
+    assert _in_memory(log) < len(kept) + log_room._BLOCK_EVENTS, "what was dropped does not pile up"
+
+
+def _size(body: bytes) -> int:
+    return len(body) - len(payload(0))
+
+
+def _in_memory(log: RunLog) -> int:
+    return sum(len(block.payloads) for block in log._blocks)
 
 
 def _frames(kept: list[tuple[int, bytes]]) -> int:

@@ -67,6 +67,16 @@ async def test_a_list_of_events_wakes_a_follower_once() -> None:
     assert [event.seq for event in await waiting] == [1, 2, 3, 4]
 
 
+async def test_a_follower_far_behind_catches_up_in_parts() -> None:
+    house = House()
+    run = house.registry.start("s1", "acme")
+    house.registry.append(run, ready(*["x"] * 2500))
+    subscription = house.registry.subscribe(run.id)
+    assert [len(await subscription.next()) for _ in range(3)] == [1000, 1000, 500]
+    house.registry.complete(run.id, exit_code=0)
+    assert await drain(subscription) == [2501]
+
+
 async def test_who_lags_is_dropped_alone_and_told_where_to_resume() -> None:
     house = House(buffer_events=3)
     run = house.registry.start("s1", "acme")
