@@ -62,6 +62,8 @@ class Committer:
         """`settle` gets units that have their result or their error, in order, as soon as they do."""
         self._backend = backend
         self._link: Link | None = link
+        self._later = pending.of(link.connection)
+        """What the transaction has yet to write. Held, because a connection that broke cannot be asked for it."""
         self._clock = clock
         self._settle = settle
         self._leaving = threading.Event()
@@ -119,7 +121,7 @@ class Committer:
         try:
             link.begin(marked=several and self._marks)
             self._run_units(link, waiting, done, several=several)
-            pending.of(link.connection).write(link.connection)
+            self._later.write(link.connection)
             sent = True
             link.commit()
         except _NoMark:
@@ -146,7 +148,7 @@ class Committer:
                 link.mark()
 
     def _run(self, link: Link, write: Write, *, several: bool) -> None:
-        later = pending.of(link.connection)
+        later = self._later
         mark = later.mark() if self._marks else None
         before = later.changes + link.changes
         try:
@@ -167,7 +169,7 @@ class Committer:
 
     def _start_over(self, link: Link, done: list[Write], waiting: deque[Write]) -> None:
         """Undo everything that the transaction did, and let the same units run again."""
-        pending.of(link.connection).clear()
+        self._later.clear()
         self._undo(link)
         for write in done:
             write.error = None
@@ -186,7 +188,7 @@ class Committer:
         """After a transaction that was not committed: who runs again, and who has failed."""
         cause = error.__cause__ if isinstance(error, _InTheWay) and error.__cause__ else error
         meaning = self._backend.meaning(cause)
-        pending.of(link.connection).clear()
+        self._later.clear()
         if meaning == "lost":
             self._lose(link)
         else:
@@ -262,7 +264,8 @@ class Committer:
 
     def _attempt(self) -> Link | None:
         try:
-            self._link = self._backend.link()
+            self._link = link = self._backend.link()
+            self._later = pending.of(link.connection)
         except Exception as error:
             self.trouble = f"{self._backend.place}: the database cannot be reached ({self._said(error)})"
             self._pause = min(_LONGEST_PAUSE, 2 * self._pause or 0.1)

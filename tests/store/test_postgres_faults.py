@@ -195,6 +195,30 @@ async def test_while_the_server_is_away_it_is_told_at_once(server: PostgresServe
     await database.aclose()
 
 
+async def test_a_server_that_dies_in_the_middle_of_a_unit_costs_that_transaction_only(
+    server: PostgresServer,
+) -> None:
+    """Through SQLAlchemy, which lets the broken connection go by itself: nothing may be asked of it any more."""
+    database = Database(Postgres(server.url()))
+
+    def dies(connection: Connection) -> None:
+        pending.defer(connection, "INSERT INTO facts (name, value) VALUES (?, '')", ("deferred",))
+        server.kill()
+        connection.execute(text("SELECT 1"))
+
+    futures = [database.submit(unit) for unit in (note("before"), dies, note("behind"))]
+    async with asyncio.timeout(40):
+        results = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(result) for result in results] == [StorageFailed] * 3
+    server.start()
+    async with asyncio.timeout(20):
+        while in_trouble(database):
+            await asyncio.sleep(0.02)
+    assert await database.write(note("after")) == "after"
+    assert await database.read(names) == {"after"}
+    await database.aclose()
+
+
 async def test_closing_while_the_server_is_away_does_not_hang(server: PostgresServer) -> None:
     database = Database(Postgres(server.url()))
     server.kill()
