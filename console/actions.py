@@ -212,6 +212,14 @@ ACTIONS: tuple[Action, ...] = (
         "cost", "5", "cost", "panes", "what sessions, users, projects and models have cost", group="Panes"
     ),
     Action("journal", "6", "journal", "panes", "everything the core decided, newest first", group="Panes"),
+    Action(
+        "findings",
+        "7",
+        "findings",
+        "panes",
+        "what contradicts itself in the core, with evidence",
+        group="Panes",
+    ),
     Action("messages", "1", "messages", "session", "what was said", group="Session"),
     Action("events", "2", "run events", "session", "the run's events, as they come", group="Session"),
     Action("acts", "3", "audit", "session", "what operators did to this session", group="Session"),

@@ -60,7 +60,7 @@ class Desk:
     said: Said = field(default_factory=Said)
     models: dict[str, PaneModel] = field(default_factory=lambda: {pane.id: PaneModel(pane) for pane in PANES})
     watching: list[PaneModel] = field(default_factory=list)
-    """Models beside those of the six panes that want to know what changed."""
+    """Models beside those of the seven panes that want to know what changed."""
 
     def say(self, text: str, tone: str = "") -> None:
         """Answer the operator in the status line."""

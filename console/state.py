@@ -24,6 +24,9 @@ from core.protocol import (
     CostChanged,
     CostRow,
     CostScope,
+    FindingChanged,
+    FindingKind,
+    FindingRow,
     Noticed,
     PinChanged,
     PinGone,
@@ -49,7 +52,7 @@ JOURNAL_EVENTS = 2_000
 IN_FLIGHT = frozenset({"running", "stalled", "aborting"})
 """The states of a run that has not ended."""
 
-Table = Literal["queues", "seats", "runs", "sessions", "pins", "costs", "journal"]
+Table = Literal["queues", "seats", "runs", "sessions", "pins", "costs", "findings", "journal"]
 
 
 class CostKey(NamedTuple):
@@ -66,8 +69,17 @@ class Entry(NamedTuple):
     event: AnyEvent
 
 
-Key = str | int | CostKey
-"""What a row is known by: a model, user, run or session; a cost's scope and key; an entry's number."""
+class FindingKey(NamedTuple):
+    """What a finding is known by."""
+
+    kind: FindingKind
+    key: str
+
+
+Key = str | int | CostKey | FindingKey
+"""What a row is known by: a model, user, run or session; a cost's scope and key; a finding's kind and key; an
+entry's number.
+"""
 
 
 @dataclass(slots=True)
@@ -103,6 +115,7 @@ class Rows:
     sessions: dict[str, SessionRow] = field(default_factory=dict)
     pins: dict[str, PinRow] = field(default_factory=dict)
     costs: dict[CostKey, CostRow] = field(default_factory=dict)
+    findings: dict[FindingKey, FindingRow] = field(default_factory=dict)
 
     def put(self, row: AnyRow) -> None:
         """Set one row under its own key."""
@@ -119,13 +132,15 @@ class Rows:
                 self.seats[row.user_id] = row
             case QueueRow():
                 self.queues[row.model] = row
+            case FindingRow():
+                self.findings[FindingKey(row.kind, row.key)] = row
             case _:
                 assert_never(row)
 
     def count(self) -> int:
         """How many rows there are."""
         few = len(self.queues) + len(self.seats) + len(self.runs)
-        return few + len(self.sessions) + len(self.pins) + len(self.costs)
+        return few + len(self.sessions) + len(self.pins) + len(self.costs) + len(self.findings)
 
 
 @dataclass(slots=True)
@@ -247,20 +262,10 @@ def reduce(state: ConsoleState, event: AnyEvent) -> None:
     rows, changed = state.rows, state.changed
     match event:
         case Progress():
-            for run in event.runs:
-                # a run that ended or went meanwhile does not come back by a late figure
-                known = rows.runs.get(run.run_id)
-                if known is not None and known.state in IN_FLIGHT:
-                    _set_run(state, run)
+            _reduce_runs(state, event)
             return  # four a second, and they say nothing that the runs do not show
-        case RunChanged():
-            _set_run(state, event.run)
-            state.trends.in_flight.note(moment(event.at), state.totals.in_flight)
-        case RunGone():
-            gone = rows.runs.pop(event.run_id, None)
-            if gone is not None:
-                state.totals.in_flight -= gone.state in IN_FLIGHT
-                changed.add("runs", event.run_id)
+        case RunChanged() | RunGone():
+            _reduce_runs(state, event)
         case SessionChanged():
             _set_session(state, event.session)
         case SessionGone():
@@ -279,11 +284,32 @@ def reduce(state: ConsoleState, event: AnyEvent) -> None:
         case CostChanged():
             for cost in event.costs:
                 _set_cost(state, cost, moment(event.at))
+        case FindingChanged():
+            _set_finding(state, event)
         case Acted() | Noticed():
             pass
         case _:
             assert_never(event)
     _note(state, event)
+
+
+def _reduce_runs(state: ConsoleState, event: Progress | RunChanged | RunGone) -> None:
+    rows, changed = state.rows, state.changed
+    match event:
+        case Progress():
+            for run in event.runs:
+                # a run that ended or went meanwhile does not come back by a late figure
+                known = rows.runs.get(run.run_id)
+                if known is not None and known.state in IN_FLIGHT:
+                    _set_run(state, run)
+        case RunChanged():
+            _set_run(state, event.run)
+            state.trends.in_flight.note(moment(event.at), state.totals.in_flight)
+        case RunGone():
+            gone = rows.runs.pop(event.run_id, None)
+            if gone is not None:
+                state.totals.in_flight -= gone.state in IN_FLIGHT
+                changed.add("runs", event.run_id)
 
 
 def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | QueueChanged) -> None:
@@ -327,6 +353,16 @@ def _set_session(state: ConsoleState, session: SessionRow) -> None:
     if known is None or known.generation <= session.generation:
         state.rows.sessions[session.session_key] = session
         state.changed.add("sessions", session.session_key)
+
+
+def _set_finding(state: ConsoleState, event: FindingChanged) -> None:
+    finding = event.finding
+    key = FindingKey(finding.kind, finding.key)
+    if event.what in ("released", "gone"):
+        state.rows.findings.pop(key, None)
+    else:
+        state.rows.findings[key] = finding
+    state.changed.add("findings", key)
 
 
 def _set_cost(state: ConsoleState, cost: CostRow, now: int) -> None:

@@ -41,6 +41,7 @@ from core.protocol import (
     ViewTail,
 )
 from core.readings import Readings
+from core.reconciler import Inventory, Reconciler, Releases
 from core.router import SessionRouter
 from core.runs import Lagged, RunRegistry, StoredRuns
 from core.settings import Settings
@@ -96,18 +97,20 @@ class SessionCore:
         self.runs = parts.runs
         self.pins = parts.pins
         self.costs = parts.costs
+        self.sessions = ChatSessions(self.directory)
         self.router: SessionRouter[ChatSession] = SessionRouter(
             settings.router,
             abort_seconds=settings.runs.abort_seconds,
             clock=self.clock,
             journal=self.journal,
-            factory=ChatSessions(self.directory),
+            factory=self.sessions,
         )
+        ledger = Ledger(self.database, self.pins, self.costs, parts.prices, self.clock, self.journal.epoch)
         self.turns = Turns(
             waiting_room=self.waiting_room,
             router=self.router,
             runs=self.runs,
-            ledger=Ledger(self.database, self.pins, self.costs, parts.prices, self.clock, self.journal.epoch),
+            ledger=ledger,
             directory=self.directory,
             fallback_models=_fallbacks(settings, self.directory),
             new_id=new_id,
@@ -118,6 +121,26 @@ class SessionCore:
             runs=self.runs,
             pins=self.pins,
             database=self.database,
+            journal=self.journal,
+            clock=self.clock,
+        )
+        self.reconciler = Reconciler(
+            Inventory(
+                waiting_room=self.waiting_room,
+                router=self.router,
+                runs=self.runs,
+                turns=self.turns,
+                sessions=self.sessions,
+                database=self.database,
+                epoch=self.journal.epoch,
+            ),
+            Releases(
+                waiting_room=self.waiting_room,
+                router=self.router,
+                runs=self.runs,
+                sessions=self.sessions,
+                ledger=ledger,
+            ),
             journal=self.journal,
             clock=self.clock,
         )
@@ -188,6 +211,7 @@ class SessionCore:
             core._keep(core.waiting_room.watch_health(), "health probe")
             core._keep(core.router.run(), "router sweep")
             core._keep(core._expire_pins(), "pin expiry")
+            core._keep(core.reconciler.run(), "reconciler")
         return core
 
     # ------------------------------------------------------------------------------------- the Core protocol
@@ -333,6 +357,7 @@ class SessionCore:
         yield from self.pins.rows()
         yield from self.costs.rows()
         yield from self.runs.rows()
+        yield from self.reconciler.rows()
 
     def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a loop of the house; should it ever end by itself, that is told."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from console.panes.cost import COST
+from console.panes.findings import FINDINGS
 from console.panes.journal import JOURNAL
 from console.panes.pane import Pane
 from console.panes.queues import QUEUES
@@ -13,8 +14,8 @@ from console.panes.seats import SEATS
 from console.panes.sessions import SESSIONS
 from console.panes.strikes import STRIKES
 
-PANES: tuple[Pane[Any], ...] = (QUEUES, RUNS, SESSIONS, STRIKES, COST, JOURNAL)
-"""What the keys 1 to 6 show; the action that shows a pane has the pane's id."""
+PANES: tuple[Pane[Any], ...] = (QUEUES, RUNS, SESSIONS, STRIKES, COST, JOURNAL, FINDINGS)
+"""What the keys 1 to 7 show; the action that shows a pane has the pane's id."""
 
 BEHIND: dict[str, Pane[Any]] = {QUEUES.id: SEATS}
 """The pane that Enter opens from a row of another; from all others it opens the session."""

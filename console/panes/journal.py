@@ -6,6 +6,7 @@ from typing import assert_never
 
 from console import units
 from console.actions import Target
+from console.panes.findings import finding_name, finding_subject
 from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
 from console.state import ConsoleState, Entry
 from console.times import moment
@@ -13,6 +14,7 @@ from core.protocol import (
     Acted,
     AnyEvent,
     CostChanged,
+    FindingChanged,
     Noticed,
     PinChanged,
     PinGone,
@@ -36,6 +38,9 @@ _STRUCK: dict[str, Tone] = {
     "struck": "warn",
     "escalated": "warn",
 }
+
+
+_FOUND: dict[str, Tone] = {"found": "warn", "kept": "bad", "released": "good", "gone": "dim"}
 
 
 def _words(name: str) -> str:
@@ -96,6 +101,11 @@ def _told(event: AnyEvent) -> tuple[Cell, str, str]:
         case QueueChanged():
             queue = event.queue
             told = Cell("queue", "dim"), queue.model, f"{queue.waiting} waiting, {queue.seated} seated"
+        case FindingChanged(what=what, finding=finding):
+            text = (
+                f"{finding_name(finding)}: {finding.evidence}{f'; {event.message}' if event.message else ''}"
+            )
+            told = Cell(f"finding {what}", _FOUND[what]), finding_subject(finding), text
         case _:
             assert_never(event)
     return told

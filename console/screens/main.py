@@ -1,4 +1,4 @@
-"""The main screen: one of six panes, the house in two lines above it, and what is beside it when there is room."""
+"""The main screen: one of seven panes, the house in two lines above it, and what is beside it when there is room."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from console import units
 from console.actions import Scope, Target
 from console.desk import Desk
 from console.panes.catalog import BEHIND, PANES
+from console.panes.findings import FINDINGS
 from console.panes.journal import JOURNAL, worth_telling
 from console.panes.model import PaneModel
 from console.screens.base import DeskScreen, Handlers
@@ -354,16 +355,23 @@ class MainScreen(DeskScreen):
             "strikes": len(rows.pins),
             "cost": len(rows.costs),
             "journal": len(self.desk.state.journal),
+            "findings": len(rows.findings),
         }
         root = self._stack[0].pane.id
-        texts: list[str] = []
+        names: list[str] = []
         for n, pane in enumerate(PANES, 1):
             crumb = f" › {self.model.pane.title}" if pane.id == root and len(self._stack) > 1 else ""
-            texts.append(f" {n} {pane.title}{crumb} {units.short(counts[pane.id])} ")
-        if sum(map(len, texts)) >= self.app.size.width:
-            texts = [text.rpartition(" ")[0].rpartition(" ")[0] + " " for text in texts]
-        texts = ["▸" + text[1:] if pane.id == root else text for text, pane in zip(texts, PANES, strict=True)]
+            names.append(f"{'▸' if pane.id == root else ' '}{n} {pane.title}{crumb} ")
+        figures = [f"{units.short(counts[pane.id])} " if counts[pane.id] else "" for pane in PANES]
+        # where the line is too short for all of them the last ones go first
+        left = self.app.size.width - 1 - sum(map(len, names))
+        texts: list[str] = []
+        for name, figure in zip(names, figures, strict=True):
+            left -= len(figure)
+            texts.append(name + figure if left >= 0 else name)
         styles = [look.style("tab_shown" if pane.id == root else "tab") for pane in PANES]
+        if rows.findings and root != FINDINGS.id:
+            styles[-1] = look.style("warn")
         return [Part(" ", look.style("tab")), *map(Part, texts, styles)]
 
     def _status(self) -> tuple[list[Part], list[Part]]:

@@ -103,6 +103,12 @@ class Floor:
         ]
         return [self.seats[user_id] for _, user_id in sorted(ended)]
 
+    def over_since(self, before: int) -> list[Seat]:
+        """The seats whose grace was over before `before` (ms), the longest over first."""
+        bound = (before - self.grace, "")
+        over = [each for line in self._seated.values() for each in line.irange(None, bound, (True, False))]
+        return [self.seats[user_id] for _, user_id in sorted(over)]
+
     def banned_with_seat(self) -> list[str]:
         """The banned users who still have a seat."""
         return sorted(self._banned_with_seat)

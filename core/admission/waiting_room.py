@@ -220,6 +220,10 @@ class WaitingRoom(OperatedRoom):
         """A user's stored seat, gone or not."""
         return self._floor.seats.get(user_id)
 
+    def over_since(self, before: int) -> list[Seat]:
+        """The seats that should have been swept: whose grace was over before `before` (ms), the longest over first."""
+        return self._floor.over_since(before)
+
     def seat_count(self) -> int:
         """How many seats are stored, gone or not."""
         return len(self._floor.seats)

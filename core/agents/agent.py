@@ -11,9 +11,13 @@ from core.agents.answer import Answer
 
 
 class AgentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One question: the client's body as it came (each field still encoded) and the model chosen for it."""
+    """One question: the client's body as it came (each field still encoded) and the model chosen for it.
+
+    `run_id` is the run that shows the answer; it stays in the house.
+    """
 
     model: str
+    run_id: str = ""
     body: dict[str, msgspec.Raw]
     messages: list[dict[str, Any]]
     stream: bool

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.protocol.rows import CostRow, PinRow, QueueRow, RunRow, SeatRow, SessionRow, Timestamp, Wire
+from core.protocol.rows import (
+    CostRow,
+    FindingRow,
+    PinRow,
+    QueueRow,
+    RunRow,
+    SeatRow,
+    SessionRow,
+    Timestamp,
+    Wire,
+)
 
 
 class Event(Wire, frozen=True, kw_only=True, tag_field="kind"):
@@ -120,6 +130,14 @@ class CostChanged(Event, frozen=True, kw_only=True, tag="cost_changed"):
     costs: list[CostRow]
 
 
+class FindingChanged(Event, frozen=True, kw_only=True, tag="finding_changed"):
+    """The reconciler found a contradiction or knows more of it, released what was dead or could not, or it is gone."""
+
+    what: Literal["found", "released", "kept", "gone"]
+    finding: FindingRow
+    message: str = ""
+
+
 class Acted(Event, frozen=True, kw_only=True, tag="acted"):
     """An operator acted (or was refused): who, what, on which target, why, and how it ended."""
 
@@ -152,6 +170,7 @@ AnyEvent = (
     | PinChanged
     | PinGone
     | CostChanged
+    | FindingChanged
     | Acted
     | Noticed
 )

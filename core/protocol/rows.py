@@ -135,4 +135,29 @@ class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
     estimated: bool = False
 
 
-AnyRow = QueueRow | SeatRow | SessionRow | PinRow | CostRow | RunRow
+FindingKind = Literal[
+    "seat_without_instance",
+    "slot_without_run",
+    "run_without_slot",
+    "agent_without_session",
+    "upstream_without_run",
+]
+
+
+class FindingRow(Row, frozen=True, kw_only=True, tag="finding", gc=False):
+    """Two parts of the house that contradict each other, as the reconciler found them.
+
+    `key` tells apart what is of one kind: a user, run or session, or a session with a number of its own. What is
+    `proven` dead is released once it has lasted; the rest is only told.
+    """
+
+    kind: FindingKind
+    key: str
+    session_key: str | None
+    user_id: str | None
+    since: Timestamp
+    evidence: str
+    proven: bool
+
+
+AnyRow = QueueRow | SeatRow | SessionRow | PinRow | CostRow | RunRow | FindingRow

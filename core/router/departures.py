@@ -50,6 +50,8 @@ class Departures(Generic[S]):
         self._reports = reports
         self._leaving: dict[str, Leaving] = {}
         self._apart: set[asyncio.Task[None]] = set()
+        self._disposing: dict[int, S] = {}
+        """By identity: a session need not be hashable."""
 
     def of(self, session_key: str) -> asyncio.Task[None] | None:
         """What to wait for before the key is free."""
@@ -61,15 +63,21 @@ class Departures(Generic[S]):
         leaving = self._leaving.get(session_key)
         return leaving is not None and leaving.guarded
 
+    def is_disposing(self, session: S) -> bool:
+        """Whether a session is about to give back what it holds."""
+        return id(session) in self._disposing
+
     def drop(self, live: Live[S], reason: EvictionReason) -> None:
         """Take an idle session off the shelf now, and dispose it in the background."""
         snapshot = self._reports.row(live)
         self._shelf.remove(live)
+        self._disposing[id(live.session)] = live.session
         _ = self._begin(live.key, partial(self.dispose, live.key, live.session), guarded=False)
         self._reports.evicted(snapshot, reason)
 
     def dispose_apart(self, session_key: str, session: S) -> None:
         """Dispose a session that was replaced; its key goes on."""
+        self._disposing[id(session)] = session
         task = asyncio.create_task(self.dispose(session_key, session), name=f"dispose {session_key}")
         self._apart.add(task)
         task.add_done_callback(self._apart.discard)
@@ -134,6 +142,13 @@ class Departures(Generic[S]):
 
     async def dispose(self, session_key: str, session: S) -> None:
         """Let a session give back what it holds; one that fails, or takes too long, is reported."""
+        self._disposing[id(session)] = session
+        try:
+            await self._bounded_dispose(session_key, session)
+        finally:
+            del self._disposing[id(session)]
+
+    async def _bounded_dispose(self, session_key: str, session: S) -> None:
         task = asyncio.ensure_future(session.dispose())
         try:
             done = await Deadline(self._clock, self._seconds).wait([task])

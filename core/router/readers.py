@@ -46,6 +46,10 @@ class RouterReaders(Generic[S]):
         turn = self._slots.get(session_key)
         return None if turn is None else turn.run_id
 
+    def turns(self) -> Iterator[tuple[str, str]]:
+        """The session key and run id of every turn in a slot; to be read in one step."""
+        return ((turn.session_key, turn.run_id) for turn in self._slots.all())
+
     def rows(self) -> Iterator[SessionRow]:
         """Every cached session as a view shows it, in created order; to be read in one step."""
         return (self._reports.row(live) for live in self._shelf.all())

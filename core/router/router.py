@@ -216,6 +216,11 @@ class SessionRouter(RouterReaders[S]):
             self._rest(live)
             self._reports.changed(live, "maintenance_ended")
 
+    def has(self, session_key: str, session: S) -> bool:
+        """Whether a session is in the router's hands: it serves its key, or is being disposed."""
+        live = self._shelf.get(session_key)
+        return (live is not None and live.session is session) or self._departures.is_disposing(session)
+
     def mark_dirty(
         self,
         *,

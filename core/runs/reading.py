@@ -90,6 +90,11 @@ class RunReaders:
         """What is running, in the order of the starts."""
         return [entry.run for entry in self._kept.running.values()]
 
+    def began_elsewhere(self, run: Run) -> bool:
+        """Whether the run was not begun by a turn of this house, which records start and end itself."""
+        entry = self._kept.find(run.id)
+        return entry is None or entry.recorded
+
     def count(self) -> int:
         """How many runs are kept: as many rows there are."""
         return len(self._kept)

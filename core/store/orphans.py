@@ -1,4 +1,4 @@
-"""What a core that died left behind: runs that are recorded as running and have nobody behind them.
+"""What was left behind: runs that are recorded as running and have nobody behind them.
 
 Each ends as interrupted; the text it was checkpointed with becomes a message, and what it has cost is estimated, so
 that neither words nor money are lost (behaviours/runs.md, decisions 12 and 13; pins.md, decision 8).
@@ -6,10 +6,13 @@ that neither words nor money are lost (behaviours/runs.md, decisions 12 and 13; 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection
 
 from core.protocol import CostScope
 from core.store import cost_records, driver, run_records
+from core.store.costs import Booked
 from core.store.history import append_in
 from core.store.message import prepare
 from core.store.prices import CHARACTERS_PER_TOKEN, PriceList, Usage
@@ -28,17 +31,26 @@ def close_orphans(connection: Connection, prices: PriceList, stamp: Stamp) -> in
     return len(orphans)
 
 
-def _close(connection: Connection, orphan: Orphan, prices: PriceList, stamp: Stamp) -> None:
+def close_left(
+    connection: Connection, run_ids: Collection[str], prices: PriceList, stamp: Stamp
+) -> list[Booked]:
+    """Close those of the stamp's own epoch that are still recorded as running; answers what was booked for them."""
+    left = [each for each in run_records.open_runs(connection, stamp.epoch) if each.run_id in run_ids]
+    booked = [_close(connection, orphan, prices, stamp) for orphan in left]
+    return [each for each in booked if each is not None]
+
+
+def _close(connection: Connection, orphan: Orphan, prices: PriceList, stamp: Stamp) -> Booked | None:
     # the conversation is what the model had read; the answer comes after it
     usage = None if orphan.model is None else _estimated(connection, orphan)
     if orphan.text:
         said = {"role": "assistant", "content": orphan.text}
         message = prepare(said, at=orphan.at, run_id=orphan.run_id, partial=True)
         append_in(connection, orphan.session_key, message, stamp)
-    micros = 0
+    micros, booked = 0, None
     if usage is not None and orphan.model is not None:
         micros = prices.price_or_zero(orphan.model, usage)
-        _book(connection, orphan, usage, micros, stamp.now)
+        booked = _book(connection, orphan, usage, micros, stamp.now)
     end = RunEnd(
         run_id=orphan.run_id,
         status="interrupted",
@@ -50,6 +62,7 @@ def _close(connection: Connection, orphan: Orphan, prices: PriceList, stamp: Sta
         estimated=usage is not None,
     )
     run_records.end(connection, end)
+    return booked
 
 
 def _estimated(connection: Connection, orphan: Orphan) -> Usage:
@@ -62,7 +75,7 @@ def _estimated(connection: Connection, orphan: Orphan) -> Usage:
     )
 
 
-def _book(connection: Connection, orphan: Orphan, usage: Usage, micros: int, now: int) -> None:
+def _book(connection: Connection, orphan: Orphan, usage: Usage, micros: int, now: int) -> Booked:
     amounts = cost_records.Amounts(
         micros=micros,
         estimated_micros=micros,
@@ -78,4 +91,4 @@ def _book(connection: Connection, orphan: Orphan, usage: Usage, micros: int, now
         targets.append(("project", orphan.project))
     if orphan.model:
         targets.append(("model", orphan.model))
-    cost_records.add(connection, targets, amounts)
+    return Booked(orphan.session_key, micros, True, cost_records.add(connection, targets, amounts))

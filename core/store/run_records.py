@@ -6,10 +6,10 @@ since 1970. behaviours/runs.md, decisions 7, 12 and 13.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, Select, bindparam, select, text, update
 
 from core.store import driver
 from core.store import sessions as session_rows
@@ -46,7 +46,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that its core left behind, with the text last checkpointed at `at`, if there was any."""
+    """A run that is recorded as running, with the text last checkpointed at `at`, if there was any."""
 
     run_id: str
     session_key: str
@@ -69,7 +69,7 @@ _END = (
     "WHERE run_id = ? AND status = 'running'"
 )
 _STATUS = select(runs.c.status).where(runs.c.run_id == bindparam("run_id"))
-_ORPHANS = (
+_OPEN = (
     select(
         runs.c.run_id,
         runs.c.session_key,
@@ -85,9 +85,11 @@ _ORPHANS = (
             sessions, runs.c.session_key == sessions.c.session_key
         )
     )
-    .where(runs.c.status == "running", runs.c.epoch != bindparam("epoch"))
+    .where(runs.c.status == "running")
     .order_by(runs.c.started_at, runs.c.run_id)
 )
+_ORPHANS = _OPEN.where(runs.c.epoch != bindparam("epoch"))
+_OWN = _OPEN.where(runs.c.epoch == bindparam("epoch"))
 _CHECKPOINT = text(
     "INSERT INTO checkpoints (run_id, session_key, text, at) VALUES (:run_id, :session_key, :text, :at) "
     "ON CONFLICT (run_id) DO UPDATE SET text = excluded.text, at = excluded.at"
@@ -128,7 +130,16 @@ def status_of(connection: Connection, run_id: str) -> RecordedStatus | None:
 
 def orphans(connection: Connection, epoch: str) -> list[Orphan]:
     """What other epochs left running, oldest first; `core.store.orphans` closes it."""
-    found = connection.execute(_ORPHANS, {"epoch": epoch}).all()
+    return _orphans(connection, _ORPHANS, epoch)
+
+
+def open_runs(connection: Connection, epoch: str) -> list[Orphan]:
+    """What this epoch has recorded as running, oldest first."""
+    return _orphans(connection, _OWN, epoch)
+
+
+def _orphans(connection: Connection, query: Select[Any], epoch: str) -> list[Orphan]:
+    found = connection.execute(query, {"epoch": epoch}).all()
     return [Orphan(**dict(zip(Orphan.__struct_fields__, row, strict=True))) for row in found]
 
 

@@ -82,6 +82,10 @@ class Turns:
         task.add_done_callback(self._tasks.pop)
         return turn
 
+    def led(self) -> frozenset[str]:
+        """The run ids of the turns that are under way, begun or not."""
+        return frozenset(turn.run_id for turn in self._tasks.values())
+
     def stop(self, turn: Turn, reason: str) -> None:
         """Abort a turn, wherever it is; one that has ended is left alone."""
         if not turn.begun.done():
@@ -221,6 +225,7 @@ class Turns:
         )
         asked = AgentRequest(
             model=turn.model,
+            run_id=turn.run_id,
             body=request.body,
             messages=request.messages,
             stream=request.stream,

@@ -21,7 +21,7 @@ import pyte
 from tests.bench.processes import cores, cpu_seconds, environment, resident_mb, stop
 
 _COLUMNS, _LINES = 140, 40
-_PANES = ("queues", "runs", "sessions", "strikes", "cost", "journal")
+_PANES = ("queues", "runs", "sessions", "strikes", "cost", "journal", "findings")
 """Words that stand on the screen when every pane has been painted, in whatever case."""
 _PATIENCE = 20.0
 

@@ -26,7 +26,7 @@ from core.protocol import (
 )
 from tests.console.busy_core import BusyCore
 from tests.console.one_session import NOW, add_ours, before
-from tests.console.rows import a_cost, a_pin, a_queue, a_run, a_seat, a_session
+from tests.console.rows import a_cost, a_finding, a_pin, a_queue, a_run, a_seat, a_session
 
 _MODELS = (
     # id, tier, input and output in USD a million tokens, share of the runs
@@ -81,6 +81,7 @@ def a_busy_house() -> BusyCore:
     add_ours(core)
     _add_queues(core, dice)
     _add_sums(core)
+    _add_findings(core)
     _add_journal(core, dice)
     core.moved.advance((parse_timestamp(NOW) - core.clock.now()) / 1000)
     return core
@@ -261,6 +262,29 @@ def _a_project(project: str, n: int) -> CostRow:
         output_tokens=n * 1_204_882,
         cached_tokens=n * 4_000_001,
         updated_at=before(n * 33),
+    )
+
+
+def _add_findings(core: BusyCore) -> None:
+    for number, run in enumerate(list(core.rows.runs.values())[4:6]):
+        core.rows.put(
+            a_finding(
+                run.run_id,
+                session_key=run.session_key,
+                since=before(40 + 95 * number),
+                evidence="the run has ended and still holds the slot; its turn has not unwound",
+                proven=False,
+            )
+        )
+    core.rows.put(
+        a_finding(
+            "guest-[bold red]x[/]",
+            kind="seat_without_instance",
+            session_key=None,
+            user_id="guest-[bold red]x[/]",
+            since=before(12),
+            evidence="its grace on gpt-5-mini is over, no instance can use it, and it is still there",
+        )
     )
 
 

@@ -117,6 +117,7 @@ class FakeCore:
             *rows.pins.values(),
             *rows.costs.values(),
             *rows.runs.values(),
+            *rows.findings.values(),
         ]
         yield ViewHead(
             house="house",

@@ -185,12 +185,14 @@ _PANES = {
     "strikes": Picture("2/98", pane="4", keys=("down",), covers=("pane strikes",)),
     "cost": Picture("WHICH", pane="5", keys=("down",), covers=("pane cost",)),
     "journal": Picture("DETAILS", pane="6", keys=("down", "down"), covers=("pane journal",)),
+    "findings": Picture("EVIDENCE", pane="7", keys=("down",), covers=("pane findings",)),
 }
 
 _LINK = {
     "empty": Picture("curl", house=an_empty_house),
     "fresh": Picture("p sandbox", house=an_empty_house, playable=True),
     "empty-queues": Picture("[[admission.models]]", pane="1", house=an_empty_house),
+    "empty-findings": Picture("Nothing contradicts itself", pane="7", house=an_empty_house),
     "starting": Picture("Starting the core", house=an_empty_house, opens="◌ starting", connects=False),
     "loading": Picture("◐ loading 150 of", house=_half_a_view, opens="◐ loading"),
     "unreachable": Picture("Trying again", house=_nobody_there, opens="cannot be reached"),

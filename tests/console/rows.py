@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from core.protocol import CostRow, PinRow, QueueRow, RunRow, SeatRow, SessionRow
+from core.protocol import CostRow, FindingRow, PinRow, QueueRow, RunRow, SeatRow, SessionRow
 
 AT = "2026-04-17T12:00:00Z"
 
@@ -105,5 +105,18 @@ def a_cost(key: str = "api:ann/1", **changes: Any) -> CostRow:
         output_tokens=0,
         cached_tokens=0,
         updated_at=AT,
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def a_finding(key: str = "run-1", **changes: Any) -> FindingRow:
+    row = FindingRow(
+        kind="slot_without_run",
+        key=key,
+        session_key="api:ann/1",
+        user_id=None,
+        since=AT,
+        evidence="the run has ended and still holds the slot; no turn leads it",
+        proven=True,
     )
     return msgspec.structs.replace(row, **changes)

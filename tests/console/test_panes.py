@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from console.panes.catalog import BEHIND, PANES
 from console.panes.filter import matcher
+from console.panes.journal import JOURNAL
 from console.panes.layout import arrange
 from console.panes.model import PaneModel
 from console.panes.order import Order
@@ -22,6 +23,7 @@ from core.protocol import (
     Acted,
     AnyRow,
     CostChanged,
+    FindingChanged,
     Noticed,
     PinChanged,
     PinGone,
@@ -33,7 +35,7 @@ from core.protocol import (
     SessionChanged,
     SessionGone,
 )
-from tests.console.rows import AT, a_cost, a_pin, a_queue, a_run, a_seat, a_session
+from tests.console.rows import AT, a_cost, a_finding, a_pin, a_queue, a_run, a_seat, a_session
 from tests.console.test_state import seen
 
 _NOW = 1_776_427_200_000
@@ -210,7 +212,7 @@ def test_the_window_never_leaves_the_rows() -> None:
 
 def test_the_journal_follows_until_the_cursor_is_moved() -> None:
     state = seen()
-    model = PaneModel(PANES[-1])
+    model = PaneModel(JOURNAL)
     model.resize(3)
     for number in range(5):
         happen(state, model, Noticed(level="info", code="x", message=str(number)))
@@ -330,6 +332,8 @@ def everything() -> ConsoleState:
         a_seat("bob", state="queued", expires_at=None, admitted_at=None),
         a_queue(waiting=2, oldest_queued_at=AT, paused_reason="closed", health="degraded"),
         a_queue("big", max_active=5),
+        a_finding(),
+        a_finding("u", kind="seat_without_instance", session_key=None, user_id="u", proven=False),
     )
     for event in (
         RunChanged(what="started", run=a_run()),
@@ -343,6 +347,10 @@ def everything() -> ConsoleState:
         SeatGone(what="ended", user_id="x", model="m"),
         QueueChanged(queue=a_queue()),
         CostChanged(session_key="api:ann/1", micros=5, estimated=True, costs=[a_cost()]),
+        FindingChanged(what="found", finding=a_finding("old")),
+        FindingChanged(what="kept", finding=a_finding("old"), message="somebody still holds it"),
+        FindingChanged(what="released", finding=a_finding("old"), message="the slot is free"),
+        FindingChanged(what="gone", finding=a_finding("older")),
         Noticed(level="error", code="some_code", message="hm"),
         Acted(
             command_id="c",

@@ -23,6 +23,7 @@ from core.protocol import (
     AnyEvent,
     AnyRow,
     CostChanged,
+    FindingChanged,
     Noticed,
     PinChanged,
     PinGone,
@@ -36,7 +37,7 @@ from core.protocol import (
     SessionGone,
     ViewHead,
 )
-from tests.console.rows import AT, a_cost, a_pin, a_queue, a_run, a_seat, a_session
+from tests.console.rows import AT, a_cost, a_finding, a_pin, a_queue, a_run, a_seat, a_session
 
 _NOW = moment(AT)
 
@@ -83,6 +84,11 @@ _EVENTS: st.SearchStrategy[AnyEvent] = st.one_of(
     st.builds(lambda key, n: QueueChanged(queue=a_queue(key, waiting=n, seated=n)), _KEYS, st.integers(0, 9)),
     st.builds(lambda key, n: PinChanged(what="struck", pin=a_pin(key, strikes=n)), _KEYS, st.integers(0, 3)),
     st.builds(lambda key: PinGone(what="expired", session_key=key), _KEYS),
+    st.builds(
+        lambda what, key: FindingChanged(what=what, finding=a_finding(key)),
+        st.sampled_from(["found", "released", "kept", "gone"]),
+        _KEYS,
+    ),
     st.builds(
         lambda key, n: CostChanged(
             session_key=key,

@@ -19,6 +19,7 @@ from core.protocol import (
     CostRow,
     Done,
     EvictSession,
+    FindingRow,
     MarkDirty,
     PauseAdmission,
     PinRow,
@@ -107,6 +108,8 @@ def key_of(row: AnyRow) -> tuple[str, ...]:
             return ("cost", row.scope, row.key)
         case RunRow():
             return ("run", row.run_id)
+        case FindingRow():
+            return ("finding", row.kind, row.key)
 
 
 def apply(state: dict[tuple[str, ...], AnyRow], event: AnyEvent) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import openai
 import pytest
 
 from core.agents import Directory
+from core.reconciler.rules import contradictions
 from core.server.auth import local_token
 from core.server.listener import bind
 from core.server.serve import Server, asgi
@@ -60,6 +62,15 @@ class House:
 Opening = Callable[..., AbstractAsyncContextManager[House]]
 
 
+async def check_nothing_contradicts(core: SessionCore) -> None:
+    """Whatever a test has broken, nothing may be left that the reconciler would find, also not much later."""
+    await core.runs.settle()
+    await core.database.write(lambda connection: None)
+    held = await core.reconciler._inventory.take(core.clock.now() + 1)
+    # a seat may still wait for the tick that sweeps it
+    assert list(contradictions(msgspec.structs.replace(held, chairs=[]))) == []
+
+
 @pytest.fixture
 def open_house(tmp_path: Path, upstream: TestUpstream) -> Opening:
     """Opens a house with the test upstream behind it, on the same folder every time."""
@@ -83,6 +94,7 @@ def open_house(tmp_path: Path, upstream: TestUpstream) -> Opening:
         house = House(core, server, state)
         try:
             yield house
+            await check_nothing_contradicts(core)
         finally:
             await house.aclose()
             listener.close()

@@ -8,6 +8,7 @@ from typing import Any
 from core.protocol import (
     Acted,
     CostChanged,
+    FindingChanged,
     Noticed,
     PinChanged,
     PinGone,
@@ -49,6 +50,8 @@ def key_of(row: Any) -> Any:
             return kind, row.user_id
         case "SessionRow" | "PinRow":
             return kind, row.session_key
+        case "FindingRow":
+            return kind, row.kind, row.key
         case "CostRow":
             return kind, row.scope, row.key
         case _:
@@ -75,6 +78,10 @@ def apply(rows: dict[Any, Any], event: Any) -> None:
         case CostChanged():
             for cost in event.costs:
                 put(cost)
+        case FindingChanged(what="released" | "gone", finding=row):
+            rows.pop(key_of(row), None)
+        case FindingChanged(finding=row):
+            put(row)
         case SeatGone(user_id=user):
             rows.pop(("SeatRow", user), None)
         case SessionGone(session_key=key):

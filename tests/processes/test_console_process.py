@@ -73,7 +73,7 @@ def leave(console: Terminal) -> None:
 
 def test_a_chat_through_its_port_is_a_row(console: Terminal, house: House) -> None:
     text = console.text()
-    for title in ("queues", "runs", "sessions", "strikes", "cost", "journal"):
+    for title in ("queues", "runs", "sessions", "strikes", "cost", "journal", "findings"):
         assert title in text
     assert ask(house, session="my-session").json()["choices"][0]["message"]["content"] == WORDS
     console.until(lambda shown: "api:local/my-session" in shown and "completed" in shown, "row of the run")
