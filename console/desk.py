@@ -12,6 +12,7 @@ from console.keymap import Keymap
 from console.look import Looks
 from console.panes.catalog import PANES
 from console.panes.model import PaneModel
+from console.panes.runs import abort_answer
 from console.state import Changed, ConsoleState
 
 ADDRESS = "http://127.0.0.1:8484"
@@ -34,6 +35,8 @@ class Said:
 
     text: str = ""
     tone: str = ""
+    run_id: str | None = None
+    """The run whose abort it tells of, step by step, once the core has acknowledged it."""
 
 
 @dataclass(slots=True)
@@ -62,10 +65,18 @@ class Desk:
     watching: list[PaneModel] = field(default_factory=list)
     """Models beside those of the seven panes that want to know what changed."""
 
-    def say(self, text: str, tone: str = "") -> None:
-        """Answer the operator in the status line."""
-        self.said = Said(text, tone)
+    def say(self, text: str, tone: str = "", *, run_id: str | None = None) -> None:
+        """Answer the operator in the status line; see `Said`."""
+        self.said = Said(text, tone, run_id)
         self.wake()
+
+    def answer(self) -> Said:
+        """What the status line says now."""
+        walk = self.state.walks.by_run.get(self.said.run_id or "")
+        if walk is None or self.said.run_id is None:
+            return self.said
+        text, tone = abort_answer(walk, self.said.run_id, self.feed.now())
+        return Said(text, tone)
 
     def next_theme(self) -> None:
         """Look another way, and say which."""

@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple, assert_never
 
 from console.places import Places
 from console.times import moment
-from console.trends import Amounts, Level
+from console.trends import Amounts, Level, Speed
+from console.walks import Walks
 from core.protocol import (
     Acted,
     AnyEvent,
@@ -164,6 +165,8 @@ class Trends:
     """People let in, by model."""
     spent: Amounts[CostKey | None] = field(default_factory=Amounts)
     """By what it was spent on; None is the whole house."""
+    speeds: dict[str, Speed] = field(default_factory=dict)
+    """Events a second of each run in flight."""
 
 
 @dataclass(slots=True)
@@ -176,6 +179,7 @@ class ConsoleState:
     totals: Totals = field(default_factory=Totals)
     trends: Trends = field(default_factory=Trends)
     places: Places = field(default_factory=Places)
+    walks: Walks = field(default_factory=Walks)
     journal: deque[Entry] = field(default_factory=deque)
     noted: int = 0
     changed: Changed = field(default_factory=Changed)
@@ -257,6 +261,20 @@ def recall(state: ConsoleState, events: Iterable[AnyEvent]) -> None:
             _note(state, event)
 
 
+def send_abort(state: ConsoleState, run_id: str, now: int) -> None:
+    """This console is about to ask for a run to be aborted, at the core's time `now` in milliseconds."""
+    run = state.rows.runs.get(run_id)
+    if run is not None:
+        state.walks.send(run_id, run.session_key, now)
+        state.changed.add("runs", run_id)
+
+
+def refuse_abort(state: ConsoleState, run_id: str) -> None:
+    """What this console asked for was refused: as far as nobody else's abort is under way, there is none."""
+    if state.walks.take_back(run_id):
+        state.changed.add("runs", run_id)
+
+
 def reduce(state: ConsoleState, event: AnyEvent) -> None:
     """Bring the state forward by one event; see the module's docstring for what is pure about it."""
     rows, changed = state.rows, state.changed
@@ -268,6 +286,10 @@ def reduce(state: ConsoleState, event: AnyEvent) -> None:
             _reduce_runs(state, event)
         case SessionChanged():
             _set_session(state, event.session)
+            if event.what == "turn_ended":
+                aborted = state.walks.freed(event.session.session_key, moment(event.at))
+                if aborted is not None:
+                    changed.add("runs", aborted)
         case SessionGone():
             known_session = rows.sessions.get(event.session_key)
             if known_session is not None and known_session.generation <= event.generation:
@@ -300,15 +322,18 @@ def _reduce_runs(state: ConsoleState, event: Progress | RunChanged | RunGone) ->
             for run in event.runs:
                 # a run that ended or went meanwhile does not come back by a late figure
                 known = rows.runs.get(run.run_id)
-                if known is not None and known.state in IN_FLIGHT:
-                    _set_run(state, run)
+                if known is not None and (known.state in IN_FLIGHT or known.state == run.state):
+                    _set_run(state, run, moment(event.at))
         case RunChanged():
-            _set_run(state, event.run)
+            _set_run(state, event.run, moment(event.at))
             state.trends.in_flight.note(moment(event.at), state.totals.in_flight)
+            _ = state.walks.note(event, moment(event.at))
         case RunGone():
             gone = rows.runs.pop(event.run_id, None)
+            state.walks.forget(event.run_id)
             if gone is not None:
                 state.totals.in_flight -= gone.state in IN_FLIGHT
+                _ = state.trends.speeds.pop(event.run_id, None)
                 changed.add("runs", event.run_id)
 
 
@@ -338,14 +363,25 @@ def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | Queue
             changed.add("queues", event.queue.model)
 
 
-def _set_run(state: ConsoleState, run: RunRow) -> None:
+def _set_run(state: ConsoleState, run: RunRow, now: int) -> None:
     before = state.rows.runs.get(run.run_id)
     state.totals.in_flight += (run.state in IN_FLIGHT) - (before is not None and before.state in IN_FLIGHT)
     state.rows.runs[run.run_id] = run
+    _set_speed(state, run, now)
     state.changed.add("runs", run.run_id)
     if before is None or before.state != run.state:
         # the session's line shows how its turn stands
         state.changed.add("sessions", run.session_key)
+
+
+def _set_speed(state: ConsoleState, run: RunRow, now: int) -> None:
+    speeds = state.trends.speeds
+    if run.state not in IN_FLIGHT:
+        _ = speeds.pop(run.run_id, None)
+    elif run.run_id in speeds:
+        speeds[run.run_id].note(now, run.last_seq)
+    else:
+        speeds[run.run_id] = Speed(now, run.last_seq)
 
 
 def _set_session(state: ConsoleState, session: SessionRow) -> None:
@@ -395,6 +431,11 @@ def _take_stock(state: ConsoleState, now: int) -> None:
     state.places = Places()
     for seat in state.rows.seats.values():
         state.places.put(None, seat)
+    for run_id in state.walks.by_run.keys() - state.rows.runs.keys():
+        state.walks.forget(run_id)
+    state.trends.speeds = {}
+    for run in state.rows.runs.values():
+        _set_speed(state, run, now)
 
 
 def _note(state: ConsoleState, event: AnyEvent) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from math import exp
 from typing import Generic, TypeVar
 
 STEP_MS = 60_000
@@ -125,3 +126,32 @@ class Amounts(Generic[K]):
             return 0
         begin = max(self.since, (now // STEP_MS - STEPS + 1) * STEP_MS)
         return sum(self.series(key, now)) * 60 * STEP_MS // max(STEP_MS, now - begin)
+
+
+_SETTLES_MS = 1_500.0
+"""A speed follows a change in about this time."""
+_STOPS_MS = 3_000
+"""What has not moved for so long stands still."""
+
+
+@dataclass(slots=True)
+class Speed:
+    """How fast a number goes up, a second: smoothed, so that it can be read."""
+
+    _at: int
+    _figure: int
+    _rate: float | None = None
+
+    def note(self, now: int, figure: int) -> None:
+        """The number at `now`, in milliseconds."""
+        passed = now - self._at
+        if passed <= 0:
+            return
+        rate = (figure - self._figure) * 1000 / passed
+        share = 1 - exp(-passed / _SETTLES_MS)
+        self._rate = rate if self._rate is None else self._rate + (rate - self._rate) * share
+        self._at, self._figure = now, figure
+
+    def per_second(self, now: int) -> float | None:
+        """The speed at `now`; None before it is known, 0 when it has not moved for a while."""
+        return 0.0 if self._rate is not None and now - self._at > _STOPS_MS else self._rate

@@ -22,6 +22,16 @@ def age(ms: int) -> str:
     return f"{ms // _DAY}d{ms % _DAY // _HOUR:02d}h"
 
 
+def lapse(ms: int) -> str:
+    """A short duration with what matters of it: ``12ms``, ``1.25s``, ``12.5s``, from a minute on as `age`."""
+    ms = max(0, ms)
+    if ms < _SECOND:
+        return f"{ms}ms"
+    if ms < _MINUTE:
+        return f"{ms / _SECOND:.2f}s" if ms < _SECOND * 10 else f"{ms / _SECOND:.1f}s"
+    return age(ms)
+
+
 def money(micros: int) -> str:
     """Micro-USD as dollars: ``$0.0123``, ``$12.3456``; from 100 dollars on in cents: ``$1,234.56``."""
     sign = "-" if micros < 0 else ""
@@ -73,3 +83,10 @@ def size(number: int) -> str:
 def clock_time(timestamp: str) -> str:
     """The time of day of a wire timestamp: ``2026-04-17T12:00:00.250Z`` gives ``12:00:00``."""
     return timestamp[11:19]
+
+
+def moment_time(ms: int) -> str:
+    """The time of day of milliseconds since 1970, to the tenth of a second: ``12:00:00.2``."""
+    tenths = ms // 100 % (_DAY // 100)
+    hours, minutes, seconds = tenths // 36_000, tenths // 600 % 60, tenths // 10 % 60
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}.{tenths % 10}"

@@ -271,7 +271,7 @@ class SessionCore:
         batch = self.runs.replay(run_id, after)
         if batch.events or batch.ended or wait <= 0:
             return batch
-        subscription = self.runs.subscribe(run_id, after)
+        subscription = self.runs.subscribe(run_id, after, name="poll")
         try:
             async with asyncio.timeout(wait):
                 await subscription.next()

@@ -128,7 +128,11 @@ def _told_of_run(event: RunChanged | RunGone | Progress) -> tuple[Cell, str, str
     match event:
         case RunChanged(run=run):
             word = run.state if event.what == "ended" else event.what
-            return Cell(f"run {word}", _STRUCK.get(word, "")), run.session_key, _figures(run, event.reason)
+            return (
+                Cell(f"run {_words(word)}", _STRUCK.get(word, "")),
+                run.session_key,
+                _figures(run, event.reason),
+            )
         case RunGone():
             return Cell("run forgotten", "dim"), event.session_key, f"run {event.run_id}"
         case Progress():

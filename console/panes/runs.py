@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from console import units
 from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
 from console.state import IN_FLIGHT, ConsoleState
 from console.times import moment
+from console.trends import Speed
+from console.walks import Walk, is_forced
 from core.protocol import RunRow
 
 _LOOKS: dict[str, Cell] = {
@@ -18,14 +22,17 @@ _LOOKS: dict[str, Cell] = {
     "aborted": Cell("■ aborted", "warn"),
     "interrupted": Cell("▲ cut off", "bad"),
 }
+_FORCED = Cell("■ forced", "bad")
 _MINUTE_MS = 60_000
+_SLOW = 10
+"""Slower than this a speed is shown with its tenths."""
 _FIRST = {"stalled": 0, "aborting": 1, "running": 2}
 _ENDED = 3
 
 
 def run_state(run: RunRow) -> Cell:
-    """The state as a glyph and a word."""
-    return _LOOKS.get(run.state, Cell(run.state))
+    """The state as a glyph and a word; an abort that its agent has not confirmed is a forced one."""
+    return _FORCED if is_forced(run) else _LOOKS.get(run.state, Cell(run.state))
 
 
 def _elapsed(run: RunRow, now: int) -> int:
@@ -53,8 +60,88 @@ def _quiet(run: RunRow) -> Tone:
     return "" if run.state in IN_FLIGHT else "dim"
 
 
-def _facts(run: RunRow, now: int) -> list[Fact]:
-    state = run_state(run)
+class RunLine(NamedTuple):
+    """What is known of a run in one line: its row, how fast it goes, and its abort if there is one."""
+
+    run: RunRow
+    speed: Speed | None
+    walk: Walk | None
+
+
+def run_line(state: ConsoleState, key: str) -> RunLine | None:
+    """The line of that run."""
+    run = state.rows.runs.get(key)
+    if run is None:
+        return None
+    return RunLine(run, state.trends.speeds.get(key), state.walks.by_run.get(key))
+
+
+def per_second(line: RunLine, now: int) -> str:
+    """Its events a second."""
+    speed = line.speed.per_second(now) if line.speed is not None else None
+    if speed is None:
+        return "–"
+    return f"{speed:.1f}" if 0 < speed < _SLOW else f"{speed:.0f}"
+
+
+def lag(run: RunRow) -> int:
+    """How many events the slowest follower is behind."""
+    return max(0, run.last_seq - run.followers[0].seq) if run.followers else 0
+
+
+def _follow(run: RunRow) -> Cell:
+    behind = lag(run)
+    if not behind:
+        return Cell(str(run.subscribers), _quiet(run))
+    lost = run.followers[0].seq + 1 < run.first_seq
+    return Cell(f"{run.subscribers} −{units.short(behind)}", "bad" if lost else "warn")
+
+
+def _fill(run: RunRow) -> str:
+    """How full the buffer is; dots when its oldest events have gone."""
+    return f"{'⋯' if run.first_seq > 1 else ''}{run.buffer_percent}%"
+
+
+def _kept(run: RunRow) -> str:
+    if not run.last_seq:
+        return "–"
+    kept = f"{units.count(run.first_seq)} … {units.count(run.last_seq)}"
+    return kept if run.first_seq == 1 else f"{kept}; earlier ones are gone"
+
+
+def abort_facts(walk: Walk, now: int) -> list[Fact]:
+    """Each step of the abort: the first with its time of day, the others by how much later they came."""
+    began = walk.began
+    if began is None:
+        return []
+    facts = [Fact("", "")]
+    for step in walk.steps():
+        if step.at == began:
+            facts.append(Fact(step.name, f"{units.moment_time(began)} UTC"))
+        elif step.at is not None:
+            facts.append(Fact(step.name, f"+{units.lapse(step.at - began)}", "good"))
+        elif step.name != "sent":
+            facts.append(Fact(step.name, f"not yet, after {units.lapse(now - began)}", "warn"))
+    if walk.forced:
+        why = "it will hear of it when it calls" if walk.elsewhere else "it did not answer in time"
+        facts.append(Fact("its agent", f"has not confirmed: {why}", "bad"))
+    return facts
+
+
+def abort_answer(walk: Walk, run_id: str, now: int) -> Cell:
+    """The whole walk in one line, for whoever pressed the key: it grows until the slot is free, or it was forced."""
+    began = walk.began if walk.began is not None else now
+    told = [f"{step.name} {units.lapse(step.at - began)}" for step in walk.steps()[1:] if step.at is not None]
+    if walk.forced:
+        why = "its agent hears of it when it calls" if walk.elsewhere else "its agent did not answer in time"
+        return Cell(f"■ abort forced: {', '.join([*told, why])}; run {run_id}", "bad")
+    if walk.done:
+        return Cell(f"✓ aborted: {', '.join(told)}; run {run_id}", "good")
+    return Cell(f"◌ abort: {', '.join(['sent', *told])} … {units.lapse(now - began)}; run {run_id}", "warn")
+
+
+def _facts(line: RunLine, now: int) -> list[Fact]:
+    run, state = line.run, run_state(line.run)
     return [
         Fact("run", run.run_id, "strong"),
         Fact("state", state.text, state.tone),
@@ -68,10 +155,15 @@ def _facts(run: RunRow, now: int) -> list[Fact]:
         Fact(
             "exit code", "–" if run.exit_code is None else str(run.exit_code), "bad" if run.exit_code else ""
         ),
+        *([] if line.walk is None else abort_facts(line.walk, now)),
         Fact("", ""),
-        Fact("seq", f"{units.count(run.first_seq)} … {units.count(run.last_seq)}" if run.last_seq else "–"),
-        Fact("buffer", units.size(run.buffered_bytes)),
+        Fact("seq", _kept(run)),
+        Fact("events/s", per_second(line, now)),
+        Fact("buffer", f"{run.buffer_percent}% full, {units.size(run.buffered_bytes)}"),
         Fact("followers", units.count(run.subscribers)),
+        Fact("slowest", f"{units.count(lag(run))} behind", _follow(run).tone)
+        if run.followers
+        else Fact("", ""),
         Fact("", ""),
         Fact("tokens in", _about(run, units.count(run.input_tokens))),
         Fact("tokens out", _about(run, units.count(run.output_tokens))),
@@ -81,21 +173,27 @@ def _facts(run: RunRow, now: int) -> list[Fact]:
     ]
 
 
-def _target(state: ConsoleState, run: RunRow) -> Target:
-    return session_target(state, run.session_key, run_id=run.run_id)
+def _search(run: RunRow) -> str:
+    # what is shown is found as well: the state by its word here
+    shown = run_state(run).text
+    return f"{run.state} {shown} {run.session_key} {run.user_id or ''} {run.model or ''} {run.provider} {run.run_id}"
 
 
-RUNS: Pane[RunRow] = Pane(
+def _target(state: ConsoleState, line: RunLine) -> Target:
+    return session_target(state, line.run.session_key, run_id=line.run.run_id)
+
+
+RUNS: Pane[RunLine] = Pane(
     id="runs",
     title="runs",
     columns=(
-        Column("state", "STATE", 11, lambda run, now: run_state(run), _urgency),
+        Column("state", "STATE", 11, lambda line, now: run_state(line.run), lambda line: _urgency(line.run)),
         Column(
             "session",
             "SESSION",
             18,
-            lambda run, now: Cell(run.session_key),
-            lambda run: run.session_key,
+            lambda line, now: Cell(line.run.session_key),
+            lambda line: line.run.session_key,
             grow=3,
             ideal=32,
         ),
@@ -103,16 +201,16 @@ RUNS: Pane[RunRow] = Pane(
             "user",
             "USER",
             12,
-            lambda run, now: Cell(run.user_id or "–"),
-            lambda run: run.user_id or "",
+            lambda line, now: Cell(line.run.user_id or "–"),
+            lambda line: line.run.user_id or "",
             priority=4,
         ),
         Column(
             "model",
             "MODEL",
             14,
-            lambda run, now: Cell(run.model or "–"),
-            lambda run: run.model or "",
+            lambda line, now: Cell(line.run.model or "–"),
+            lambda line: line.run.model or "",
             priority=1,
             grow=1,
         ),
@@ -120,24 +218,33 @@ RUNS: Pane[RunRow] = Pane(
             "seq",
             "SEQ",
             7,
-            lambda run, now: Cell(units.count(run.last_seq), _quiet(run)),
-            lambda run: run.last_seq,
+            lambda line, now: Cell(units.count(line.run.last_seq), _quiet(line.run)),
+            lambda line: line.run.last_seq,
             "right",
+        ),
+        Column(
+            "speed",
+            "EV/S",
+            5,
+            lambda line, now: Cell(per_second(line, now), _quiet(line.run)),
+            lambda line: line.speed.per_second(0) or 0.0 if line.speed is not None else -1.0,
+            "right",
+            priority=3,
         ),
         Column(
             "age",
             "AGE",
             7,
-            lambda run, now: Cell(units.age(_elapsed(run, now)), _quiet(run)),
-            lambda run: (run.state in IN_FLIGHT, -moment(run.started_at)),
+            lambda line, now: Cell(units.age(_elapsed(line.run, now)), _quiet(line.run)),
+            lambda line: (line.run.state in IN_FLIGHT, -moment(line.run.started_at)),
             "right",
         ),
         Column(
             "out",
             "TOKENS",
             7,
-            lambda run, now: Cell(_about(run, units.short(run.output_tokens)), _quiet(run)),
-            lambda run: run.output_tokens,
+            lambda line, now: Cell(_about(line.run, units.short(line.run.output_tokens)), _quiet(line.run)),
+            lambda line: line.run.output_tokens,
             "right",
             priority=2,
         ),
@@ -145,49 +252,54 @@ RUNS: Pane[RunRow] = Pane(
             "cost",
             "COST",
             9,
-            lambda run, now: Cell(_about(run, units.money(run.micros)), _quiet(run)),
-            lambda run: run.micros,
+            lambda line, now: Cell(_about(line.run, units.money(line.run.micros)), _quiet(line.run)),
+            lambda line: line.run.micros,
             "right",
         ),
         Column(
             "rate",
             "COST/MIN",
             9,
-            lambda run, now: Cell(_about(run, units.money(per_minute(run, now))), _quiet(run)),
-            lambda run: run.micros,
+            lambda line, now: Cell(
+                _about(line.run, units.money(per_minute(line.run, now))), _quiet(line.run)
+            ),
+            lambda line: line.run.micros,
             "right",
             priority=5,
         ),
         Column(
-            "run", "RUN", 12, lambda run, now: Cell(run.run_id, "dim"), lambda run: run.run_id, priority=6
+            "run",
+            "RUN",
+            12,
+            lambda line, now: Cell(line.run.run_id, "dim"),
+            lambda line: line.run.run_id,
+            priority=8,
         ),
         Column(
             "followers",
             "FOLLOW",
-            6,
-            lambda run, now: Cell(str(run.subscribers), _quiet(run)),
-            lambda run: run.subscribers,
+            9,
+            lambda line, now: _follow(line.run),
+            lambda line: (lag(line.run), line.run.subscribers),
             "right",
-            priority=7,
+            priority=6,
         ),
         Column(
             "buffer",
             "BUFFER",
             7,
-            lambda run, now: Cell(units.size(run.buffered_bytes), _quiet(run)),
-            lambda run: run.buffered_bytes,
+            lambda line, now: Cell(_fill(line.run), _quiet(line.run)),
+            lambda line: (line.run.buffer_percent, line.run.buffered_bytes),
             "right",
-            priority=8,
+            priority=7,
         ),
     ),
     sort="state",
     descending=False,
     keys=lambda state: state.rows.runs,
-    row=lambda state, key: state.rows.runs.get(key),
+    row=run_line,
     changed=lambda changed: changed.of("runs"),
-    search=lambda run: (
-        f"{run.state} {run.session_key} {run.user_id or ''} {run.model or ''} {run.provider} {run.run_id}"
-    ),
+    search=lambda line: _search(line.run),
     facts=_facts,
     target=_target,
     empty=(

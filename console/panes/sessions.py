@@ -37,6 +37,8 @@ def _changed(changed: Changed) -> set[Key]:
 
 
 def _turn(line: SessionLine) -> Cell:
+    if line.session.maintenance is not None:
+        return Cell("◧ reserved", "accent")
     if line.session.run_id is None:
         return Cell("○ idle", "dim")
     return run_state(line.run) if line.run is not None else Cell("● running", "good")
@@ -65,6 +67,7 @@ def _facts(line: SessionLine, now: int) -> list[Fact]:
         Fact("session", session.session_key, "strong"),
         Fact("turn", turn.text, turn.tone),
         Fact("run", session.run_id or "–"),
+        *([Fact("reserved for", session.maintenance, "accent")] if session.maintenance else []),
         Fact("dirty", dirty.text, dirty.tone),
         Fact("generation", str(session.generation)),
         Fact("project", session.project or "–"),
@@ -88,6 +91,8 @@ def _search(line: SessionLine) -> str:
     session = line.session
     model = line.pin.model if line.pin is not None else ""
     busy = "busy" if session.run_id is not None else "idle"
+    if session.maintenance is not None:
+        busy = f"reserved {session.maintenance}"
     dirty = f"dirty {session.dirty}" if session.dirty is not None else ""
     return f"{session.session_key} {session.project or ''} {session.channel} {session.kind} {model} {busy} {dirty}"
 

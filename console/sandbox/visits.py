@@ -100,7 +100,7 @@ class Visits:
         """Follow an answer to its end, as a client's connection does, and decide what comes then."""
         try:
             run = await asyncio.shield(turn.begun)  # it is the turn's, whatever becomes of us
-            subscription = self._core.runs.subscribe(run.id)
+            subscription = self._core.runs.subscribe(run.id, name="client")
             try:
                 while await subscription.next():
                     pass

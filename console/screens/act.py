@@ -14,6 +14,7 @@ from console import units
 from console.acting import REASON
 from console.actions import Action, Impossible, Target, tier
 from console.desk import Desk
+from console.state import refuse_abort, send_abort
 from core.protocol import (
     AbortRun,
     AnyCommand,
@@ -112,8 +113,12 @@ async def _ask(
 
 async def _send(desk: Desk, command: AnyCommand) -> None:
     desk.say(f"{_name(command)} {_aim(command)}: sent …", "dim")
+    if isinstance(command, AbortRun):
+        send_abort(desk.state, command.run_id, desk.feed.now())
     outcome = await desk.acting.perform(command)
     match outcome:
+        case Done() if isinstance(command, AbortRun):
+            desk.say(f"✓ {_name(command)} {_aim(command)}: {outcome.message}", "good", run_id=command.run_id)
         case Done():
             told = f"{_aim(command)}: {outcome.message}"
             if desk.acting.undo is not None and tier(command) == "at once":
@@ -121,6 +126,8 @@ async def _send(desk: Desk, command: AnyCommand) -> None:
                 told = f"(Z takes it back): {_aim(command)}"
             desk.say(f"✓ {_name(command)} {told}", "good")
         case Refused():
+            if isinstance(command, AbortRun):
+                refuse_abort(desk.state, command.run_id)
             told = outcome.message
             if isinstance(command, EvictSession) and _BUSY in outcome.code:
                 told = "a turn is running; C aborts its turn and closes it"

@@ -384,7 +384,8 @@ class MainScreen(DeskScreen):
             left.append(Part(f"/{model.filter}  ", look.style("accent")))
         if desk.stale:
             left.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
-        left.append(Part(desk.said.text, look.style(desk.said.tone)))
+        answer = desk.answer()
+        left.append(Part(answer.text, look.style(answer.tone)))
         at = model.position
         place = "–" if at is None else f"{at + 1:,}"
         of = f"{len(model):,}" if len(model) == model.known else f"{len(model):,} shown of {model.known:,}"

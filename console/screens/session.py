@@ -8,12 +8,14 @@ from functools import partial
 from typing import ClassVar, Literal, TypeVar
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 
 from console import units
 from console.actions import Scope, Target
 from console.desk import Desk
+from console.panes.buffer import picture
 from console.panes.pane import Fact, session_target
+from console.panes.runs import abort_facts, run_line
 from console.panes.sessions import SESSIONS
 from console.screens import transcript
 from console.screens.base import DeskScreen, Handlers
@@ -28,7 +30,9 @@ log = logging.getLogger(__name__)
 Tab = Literal["messages", "events", "acts", "facts"]
 _TABS: tuple[Tab, ...] = ("messages", "events", "acts", "facts")
 _TITLES = {"messages": "messages", "events": "run events", "acts": "audit", "facts": "facts"}
-_WIDE = 112
+_WIDE, _TALL = 112, 20
+"""From these sizes on the facts stand beside the text, and the picture of the run's buffer above it."""
+_PICTURE_LINES = 3
 _PAGE = 200
 _REST_SECONDS = 0.1
 """Between two readings of a run: what comes faster is drawn together."""
@@ -69,7 +73,9 @@ class SessionScreen(DeskScreen):
     def compose(self) -> ComposeResult:
         yield Lines(2, id="header")
         with Horizontal():
-            yield from self._logs.values()
+            with Vertical():
+                yield Lines(_PICTURE_LINES, id="picture")
+                yield from self._logs.values()
             yield FactsPanel(self.desk.looks, id="panel")
         yield Lines(1, id="status")
         yield Lines(1, id="footer")
@@ -190,10 +196,13 @@ class SessionScreen(DeskScreen):
         self.query_one(FactsPanel).redraw()
 
     def _facts(self) -> list[Fact]:
-        row = SESSIONS.row(self.desk.state, self.session_key)
-        if row is not None:
-            return SESSIONS.facts(row, self.desk.feed.now())
-        return [Fact("session", self.session_key, "strong"), Fact("live", "○ not now", "dim")]
+        row, now = SESSIONS.row(self.desk.state, self.session_key), self.desk.feed.now()
+        if row is None:
+            facts = [Fact("session", self.session_key, "strong"), Fact("live", "○ not now", "dim")]
+        else:
+            facts = SESSIONS.facts(row, now)
+        line = run_line(self.desk.state, self._following or "")
+        return facts if line is None or line.walk is None else [*facts, *abort_facts(line.walk, now)]
 
     def draw(self) -> None:
         desk, look = self.desk, self.desk.looks.current
@@ -203,6 +212,7 @@ class SessionScreen(DeskScreen):
         panel = self.query_one(FactsPanel)
         if panel.display:
             panel.put(facts, stale=desk.stale)
+        self._draw_picture()
         header = self.query_one("#header", Lines)
         header.put(0, self.link_parts(), [Part(f"{fact.text} ", look.cell(fact.tone)) for fact in facts[1:2]])
         tabs: list[Part] = [Part(" ", look.style("tab"))]
@@ -215,7 +225,23 @@ class SessionScreen(DeskScreen):
         said = [Part(" ", look.style("text"))]
         if desk.stale:
             said.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
-        said.append(Part(desk.said.text, look.style(desk.said.tone)))
+        answer = desk.answer()
+        said.append(Part(answer.text, look.style(answer.tone)))
         run = Part(f"run {self._following or '–'} seq {self._seq:,} ", look.style("dim"))
         self.query_one("#status", Lines).put(0, said, [run])
         self.query_one("#footer", Lines).put(0, self.footer())
+
+    def _draw_picture(self) -> None:
+        """Where the run's buffer begins and ends, and its followers stand, above its events."""
+        line = run_line(self.desk.state, self._following or "")
+        shown = self.query_one("#picture", Lines)
+        shown.display = self._tab == "events" and line is not None and self.app.size.height >= _TALL
+        if line is None or not shown.display:
+            return
+        look, now = self.desk.looks.current, self.desk.feed.now()
+        lines = picture(line, now, shown.size.width - 2)
+        for y, pieces in enumerate(lines):
+            shown.put(
+                y,
+                [Part(" ", look.style("text")), *(Part(each.text, look.cell(each.tone)) for each in pieces)],
+            )

@@ -87,9 +87,13 @@ class SessionGone(Event, frozen=True, kw_only=True, tag="session_gone"):
 
 
 class RunChanged(Event, frozen=True, kw_only=True, tag="run_changed"):
-    """A run began, stalled, came back to life, is being aborted, or ended."""
+    """A run began, stalled, came back to life, is being aborted, or ended.
 
-    what: Literal["started", "stalled", "revived", "aborting", "ended"]
+    ``upstream_closed`` comes while it is being aborted, or after an abort that was forced: the connection to its
+    agent is closed, nothing more is produced or paid for.
+    """
+
+    what: Literal["started", "stalled", "revived", "aborting", "upstream_closed", "ended"]
     run: RunRow
     reason: str = ""
 

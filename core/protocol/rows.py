@@ -72,7 +72,10 @@ class SeatRow(Row, frozen=True, kw_only=True, tag="seat", gc=False):
 
 
 class SessionRow(Row, frozen=True, kw_only=True, tag="session", gc=False):
-    """One live session of the router. `run_id` is the turn in its slot; `dirty` the reason of its mark."""
+    """One live session of the router. `run_id` is the turn in its slot; `dirty` the reason of its mark.
+
+    `maintenance` is what it is reserved for, during which no turn begins.
+    """
 
     session_key: str
     generation: int
@@ -83,6 +86,7 @@ class SessionRow(Row, frozen=True, kw_only=True, tag="session", gc=False):
     dirty: str | None
     created_at: Timestamp
     last_used_at: Timestamp
+    maintenance: str | None = None
 
 
 class PinRow(Row, frozen=True, kw_only=True, tag="pin", gc=False):
@@ -113,8 +117,19 @@ class CostRow(Row, frozen=True, kw_only=True, tag="cost", gc=False):
     updated_at: Timestamp
 
 
+class Follower(Wire, frozen=True, kw_only=True, gc=False):
+    """Somebody who follows a run, and the number of the last event that they were given."""
+
+    name: str
+    seq: int
+
+
 class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
-    """One run: where its log stands, who follows it, what it used so far; `estimated` until that is reported."""
+    """One run: where its log stands, who follows it, what it used so far; `estimated` until that is reported.
+
+    The buffer holds `first_seq` to `last_seq`; `buffer_percent` says how full it is by the bound that is nearer. Of
+    the `subscribers` the slowest stand in `followers`, the slowest first.
+    """
 
     run_id: str
     session_key: str
@@ -133,6 +148,8 @@ class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
     output_tokens: int
     micros: int
     estimated: bool = False
+    buffer_percent: int = 0
+    followers: list[Follower] = []
 
 
 FindingKind = Literal[

@@ -7,6 +7,7 @@ from typing import Generic, Literal
 
 from core.journal import Journal
 from core.protocol import Noticed, SessionChanged, SessionGone, SessionRow
+from core.router.maintenance import Reservations
 from core.router.session import Eviction, EvictionReason, Live, S
 from core.router.slot import Slots
 
@@ -26,15 +27,24 @@ What = Literal[
 class Reports(Generic[S]):
     """Tells of every change of a session, each listener apart: one that raises harms nobody (decision 9)."""
 
-    def __init__(self, journal: Journal, slots: Slots, on_evict: Callable[[Eviction], None] | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        slots: Slots,
+        reservations: Reservations[S],
+        on_evict: Callable[[Eviction], None] | None,
+    ) -> None:
         self._journal = journal
         self._slots = slots
+        self._reservations = reservations
         self._on_evict = on_evict
 
     def row(self, live: Live[S]) -> SessionRow:
         """A session as a view shows it."""
-        turn = self._slots.get(live.key)
-        return live.row_with(None if turn is None else turn.run_id)
+        turn, reserved = self._slots.get(live.key), self._reservations.get(live.key)
+        return live.row_with(
+            None if turn is None else turn.run_id, None if reserved is None else reserved.purpose
+        )
 
     def changed(self, live: Live[S], what: What) -> None:
         """A session is another than it was told last."""

@@ -41,7 +41,7 @@ class SessionRouter(RouterReaders[S]):
         self._clock = clock
         slots = Slots()
         self._reservations: Reservations[S] = Reservations()
-        super().__init__(Shelf(), slots, Reports(journal, slots, on_evict))
+        super().__init__(Shelf(), slots, Reports(journal, slots, self._reservations, on_evict))
         self._departures = Departures(
             clock, abort_seconds, self._shelf, self._slots, self._reservations, self._reports
         )

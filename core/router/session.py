@@ -139,8 +139,8 @@ class Live(Generic[S]):
         """What a caller gets."""
         return Entry(self.session, self.generation, self.context.project, self.context.channel)
 
-    def row_with(self, run_id: str | None) -> SessionRow:
-        """As a view shows it, with the turn in its slot; the same object until something changes."""
+    def row_with(self, run_id: str | None, maintenance: str | None) -> SessionRow:
+        """As a view shows it, with its turn or what it is reserved for; the same object until something changes."""
         if self.row is None:
             self.row = SessionRow(
                 session_key=self.key,
@@ -152,6 +152,7 @@ class Live(Generic[S]):
                 dirty=self.dirty,
                 created_at=timestamp(self.created_at),
                 last_used_at=timestamp(self.last_used_at),
+                maintenance=maintenance,
             )
         return self.row
 

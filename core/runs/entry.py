@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from heapq import nsmallest
+from operator import attrgetter
 
 from core.clock import Timer, timestamp
-from core.protocol import RunRow
+from core.protocol import Follower, RunRow
 from core.runs.bell import Bell
 from core.runs.provider_id import ProviderId
 from core.runs.run import Run, Used
+from core.runs.subscription import Subscription
 from core.runs.watchdog import Watchdog
+
+_FOLLOWERS = 20
+"""So many of a run's followers stand in its row: the slowest."""
+
+_position = attrgetter("position")
 
 
 class Entry:
@@ -21,13 +29,14 @@ class Entry:
         "_started_at",
         "bell",
         "control",
+        "following",
         "meter",
         "provider_id",
         "recorded",
         "run",
         "stop",
-        "subscribers",
         "timer",
+        "told",
         "watchdog",
         "write",
     )
@@ -56,7 +65,9 @@ class Entry:
         """The deadline of an abort; after the end, the one of retention."""
         self.write: asyncio.Future[None] | None = None
         """The latest write of its start or end."""
-        self.subscribers = 0
+        self.following: set[Subscription] = set()
+        self.told: RunRow | None = None
+        """The row as the journal heard it last."""
         self._row: RunRow | None = None
         self._started_at = timestamp(run.started_at)
 
@@ -93,10 +104,15 @@ class Entry:
                 first_seq=log.first,
                 last_seq=log.last,
                 buffered_bytes=log.bytes,
-                subscribers=self.subscribers,
+                subscribers=len(self.following),
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
                 micros=used.micros,
                 estimated=used.estimated,
+                buffer_percent=log.percent,
+                followers=[
+                    Follower(name=each.name, seq=each.position)
+                    for each in nsmallest(_FOLLOWERS, self.following, key=_position)
+                ],
             )
         return self._row

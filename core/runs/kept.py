@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 from core.clock import Clock
@@ -86,13 +87,14 @@ class KeptRuns:
     def tell(
         self,
         entry: Entry,
-        what: Literal["started", "stalled", "revived", "aborting", "ended"],
+        what: Literal["started", "stalled", "revived", "aborting", "upstream_closed", "ended"],
         reason: str = "",
     ) -> None:
         """A run's state changed: the journal hears it now."""
         entry.changed()
         self._pace.told(entry.run.id)
         self._journal.append(RunChanged(what=what, run=entry.row, reason=reason))
+        self._was_told(entry, entry.row)
 
     def notice(self, level: Literal["warning", "error"], code: str, message: str) -> None:
         """Something went wrong that belongs to no row."""
@@ -110,4 +112,20 @@ class KeptRuns:
             entry.set_timer(None)
 
     def _tell_progress(self, run_ids: list[str]) -> None:
-        self._journal.append(Progress(runs=[self._by_id[run_id].row for run_id in run_ids]))
+        rows: list[RunRow] = []
+        for run_id in run_ids:
+            entry = self._by_id[run_id]
+            row = entry.row
+            if row != entry.told:
+                rows.append(row)
+                self._was_told(entry, row)
+        if rows:
+            self._journal.append(Progress(runs=rows))
+
+    def _was_told(self, entry: Entry, row: RunRow) -> None:
+        entry.told = row
+        last = entry.run.log.last
+        for follower in entry.following:
+            if follower.position < last:
+                # where they have got to is told when they get on, and not asked for meanwhile
+                follower.on_move = partial(self.moved, entry)

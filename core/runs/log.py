@@ -145,6 +145,12 @@ class RunLog:
             if not blocks:
                 block = None
 
+    @property
+    def percent(self) -> int:
+        """How full it is, by the bound that is nearer, in whole per cent."""
+        kept = self.last - self.first + 1
+        return max(100 * kept // self._max_events, 100 * self.bytes // self._max_bytes)
+
     def drop_oldest(self) -> None:
         """Let the oldest event go; there must be one."""
         block = self._blocks[0]

@@ -109,11 +109,12 @@ class RunReaders:
         return None if entry is None else entry.row
 
     def _subscribe(self, entry: Entry, after: int, name: str) -> Subscription:
-        entry.subscribers += 1
+        follower = Subscription(entry.run, max(0, after), entry.bell, partial(self._left, entry), name=name)
+        entry.following.add(follower)
         self._kept.moved(entry)
-        return Subscription(entry.run, max(0, after), entry.bell, partial(self._left, entry), name=name)
+        return follower
 
-    def _left(self, entry: Entry, _subscription: Subscription) -> None:
-        entry.subscribers -= 1
+    def _left(self, entry: Entry, follower: Subscription) -> None:
+        entry.following.discard(follower)
         if self._kept.find(entry.run.id) is entry:
             self._kept.moved(entry)

@@ -258,6 +258,12 @@ class RunRegistry(RunReaders):
             )
             self._force(entry)
 
+    def upstream_closed(self, run: Run) -> None:
+        """The connection to a run's agent is closed; told of a run that somebody wanted to stop."""
+        entry = self._kept.find(run.id)
+        if entry is not None and run.abort_requested:
+            self._kept.tell(entry, "upstream_closed")
+
     def used(self, run: Run, used: Used) -> None:
         """What the run has used so far, in all; from now on its meter is not asked."""
         run.used = used

@@ -44,6 +44,8 @@ class Subscription:
         self.first_seq = run.log.first
         self.last_seq = run.log.last
         self._at = max(self.after, run.log.first - 1)
+        self.on_move: Callable[[], None] | None = None
+        """Called once, with the next events that are handed out."""
         self._bell = bell
         self._on_close = on_close
         self._closed = False
@@ -67,6 +69,9 @@ class Subscription:
                 raise Lagged(self.run.id, self._at, self.run.log.first - 1)
             if events:
                 self._at = events[-1].seq
+                if self.on_move is not None:
+                    moved, self.on_move = self.on_move, None
+                    moved()
                 return events
             if self.run.ended:
                 self.close()

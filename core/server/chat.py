@@ -211,7 +211,7 @@ class TurnResponse(Response):
         started = False
         try:
             run = await asyncio.shield(turn.begun)
-            subscription = self._core.runs.subscribe(run.id)
+            subscription = self._core.runs.subscribe(run.id, name="client")
             try:
                 async for data in _pending(subscription):
                     if self._gone:

@@ -173,7 +173,7 @@ class RunDoor:
         if not _wants_stream(call):
             return await self._core.run_events(run.id, call.number("after", int, 0), wait=call.wait())
         place = call.request.headers.get("last-event-id") or call.text("after")
-        return self._stream(run, _number(place), b"")
+        return self._stream(call, run, _number(place), b"")
 
     async def session_events(self, call: Call) -> RunBatch | Response:
         """The same for a session's current run: from `after` when `run` is still that one, else from its beginning."""
@@ -191,14 +191,14 @@ class RunDoor:
         if seen != run.id:
             after = 0
         if stream:
-            return self._stream(run, after, run.id.encode() + b":")
+            return self._stream(call, run, after, run.id.encode() + b":")
         return await self._core.run_events(run.id, after, wait=call.wait())
 
-    def _stream(self, run: Run, after: int, place: bytes) -> Response:
+    def _stream(self, call: Call, run: Run, after: int, place: bytes) -> Response:
         if run.ended and after >= run.log.last:
             # nothing will follow: an EventSource that is told so does not come back
             return Response(status_code=204)
-        return RunStream(self._runs.subscribe(run.id, after), place=place)
+        return RunStream(self._runs.subscribe(run.id, after, name=call.principal.name), place=place)
 
     def _run(self, call: Call) -> Run:
         """The run of the path, if the caller may have to do with it; raises RunNotFound."""

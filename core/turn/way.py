@@ -216,6 +216,8 @@ class Turns:
             await turn.serve(self._serve(turn, pages))
         except Exception as error:
             return _told(turn, error)
+        finally:
+            self._runs.upstream_closed(turn.run)
         return None
 
     async def _serve(self, turn: Turn, pages: Pages) -> None:

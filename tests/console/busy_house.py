@@ -16,6 +16,7 @@ from core.protocol import (
     AnyEvent,
     CostChanged,
     CostRow,
+    Follower,
     Noticed,
     PinChanged,
     RunChanged,
@@ -122,15 +123,22 @@ def _a_turn(dice: random.Random, number: int) -> RunRow:
         state=state,
         started_at=before(took + (ended or 0)),
         ended_at=None if ended is None else before(ended),
-        exit_code=None if ended is None else int(state != "completed"),
+        exit_code=None if ended is None else int(state not in ("completed", "aborted") or number % 3 == 0),
         last_seq=tokens_out + 3,
         first_seq=max(1, tokens_out - 2_000),
         buffered_bytes=min(2_000, tokens_out) * 181,
-        subscribers=dice.choice((0, 1, 1, 1, 2, 3)),
+        buffer_percent=min(100, tokens_out // 20),
+        **_followed(dice.choice((0, 1, 1, 1, 2, 3)), tokens_out + 3, number),
         input_tokens=tokens_in,
         output_tokens=tokens_out,
         micros=int(tokens_in * into + tokens_out * out),
     )
+
+
+def _followed(many: int, last: int, number: int) -> dict[str, Any]:
+    """So many followers; of every seventh run one lags."""
+    seqs = [max(0, last - 190 * (each == 0 and number % 7 == 0)) for each in range(many)]
+    return {"subscribers": many, "followers": [Follower(name="client", seq=seq) for seq in seqs]}
 
 
 def _add_session(core: BusyCore, dice: random.Random, run: RunRow) -> None:

@@ -248,9 +248,12 @@ class FakeCore:
                 run = self.rows.runs.get(run_id)
                 if run is None or run.ended_at is not None:
                     return self._refuse(command, "no_active_run", f"run {run_id} has ended")
+                aborting = msgspec.structs.replace(run, state="aborting")
                 ended = msgspec.structs.replace(
                     run, state="aborted", ended_at=timestamp(self.clock.now()), exit_code=0
                 )
+                self.happen(RunChanged(what="aborting", run=aborting))
+                self.happen(RunChanged(what="upstream_closed", run=aborting))
                 self.happen(RunChanged(what="ended", run=ended))
                 session = self.rows.sessions.get(run.session_key)
                 if session is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.clock import parse_timestamp, timestamp
-from core.protocol import AuditEntry, Message
+from core.protocol import AuditEntry, Follower, Message
 from tests.console.busy_core import BusyCore
 from tests.console.rows import a_cost, a_pin, a_run, a_session
 
@@ -43,7 +43,9 @@ def add_ours(core: BusyCore) -> None:
             first_seq=3_337,
             last_seq=3_412,
             buffered_bytes=1_048_211,
+            buffer_percent=100,
             subscribers=2,
+            followers=[Follower(name="ada's tablet", seq=3_352), Follower(name="client", seq=3_412)],
             input_tokens=84_210,
             output_tokens=12_904,
             micros=446_190,

@@ -181,7 +181,7 @@ async def test_sorting_and_turning_round() -> None:
     async with opened(a_house()) as console:
         await console.press("s")
         await console.sees("SESSION▴")
-        for _ in range(5):
+        for _ in range(6):
             await console.press("s")
         await console.sees("▾TOKENS")
         await console.press("o")

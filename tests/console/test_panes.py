@@ -15,7 +15,7 @@ from console.panes.layout import arrange
 from console.panes.model import PaneModel
 from console.panes.order import Order
 from console.panes.pane import session_target
-from console.panes.runs import RUNS
+from console.panes.runs import RUNS, RunLine, run_state
 from console.panes.seats import SEATS
 from console.panes.sessions import SESSIONS
 from console.state import ConsoleState, reduce
@@ -24,6 +24,7 @@ from core.protocol import (
     AnyRow,
     CostChanged,
     FindingChanged,
+    Follower,
     Noticed,
     PinChanged,
     PinGone,
@@ -266,7 +267,8 @@ def test_the_cursor_chooses_anew_only_when_the_filter_hides_its_row() -> None:
 def test_the_filter_language(text: str, keys: set[str]) -> None:
     rows = {"a": a_run("a"), "b": a_run("b", session_key="api:bob/1", user_id="bob")}
     test = matcher(RUNS, text)
-    assert {key for key, row in rows.items() if test is None or test(row)} == keys
+    lines = {key: RunLine(row, None, None) for key, row in rows.items()}
+    assert {key for key, line in lines.items() if test is None or test(line)} == keys
 
 
 def test_a_frozen_pane_stands_still_and_counts() -> None:
@@ -277,7 +279,7 @@ def test_a_frozen_pane_stands_still_and_counts() -> None:
     assert (shown(model), model.held_back) == (["run-2", "run-1"], 2)
     selected = model.selected()
     assert selected is not None
-    assert selected.last_seq == 2
+    assert selected.run.last_seq == 2
     model.frozen = False
     model.catch_up(state)
     assert (shown(model), model.held_back) == (["run-1", "run-3", "run-2"], 0)
@@ -381,6 +383,43 @@ def test_every_row_of_every_pane_can_be_drawn_sorted_and_searched(pane: Any) -> 
     assert pane.column(pane.sort)
     assert pane.row(state, "no such key" if pane.id != "journal" else 10**9) is None
     assert pane.empty
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "word"),
+    [
+        ("aborted", 0, "■ aborted"),
+        ("aborted", 1, "■ forced"),
+        ("failed", 1, "✗ failed"),
+        ("aborting", None, "◌ aborting"),
+    ],
+)
+def test_an_abort_that_nobody_confirmed_is_a_forced_one(state: Any, exit_code: int | None, word: str) -> None:
+    run = a_run(state=state, exit_code=exit_code)
+    assert run_state(run).text == word
+    assert word[2:] in RUNS.search(RunLine(run, None, None)), "what is shown is found"
+
+
+def test_who_lags_and_what_is_gone_is_seen_in_the_row() -> None:
+    def cells(**changes: Any) -> tuple[str, str, str]:
+        line = RunLine(a_run(**changes), None, None)
+        follow, fill = (RUNS.column(name).cell(line, _NOW) for name in ("followers", "buffer"))
+        return follow.text, follow.tone, fill.text
+
+    at = [Follower(name="ann", seq=70), Follower(name="bob", seq=100)]
+    assert cells(last_seq=100, subscribers=2, followers=at[1:]) == ("2", "", "0%")
+    assert cells(last_seq=100, subscribers=2, followers=at) == ("2 −30", "warn", "0%")
+    full = cells(first_seq=72, last_seq=100, subscribers=2, followers=at, buffer_percent=100)
+    assert full == ("2 −30", "bad", "⋯100%")
+
+
+def test_a_session_that_is_reserved_says_what_for() -> None:
+    state = seen(a_session(maintenance="compaction"))
+    line = SESSIONS.row(state, "api:ann/1")
+    assert line is not None
+    assert SESSIONS.column("turn").cell(line, _NOW).text == "◧ reserved"
+    assert {fact.label: fact.text for fact in SESSIONS.facts(line, _NOW)}["reserved for"] == "compaction"
+    assert "reserved compaction" in SESSIONS.search(line)
 
 
 def test_a_session_shows_its_pin_and_its_cost_as_they_change() -> None:

@@ -19,6 +19,7 @@ from console.state import (
     reduce,
 )
 from console.times import moment
+from core.clock import timestamp
 from core.protocol import (
     AnyEvent,
     AnyRow,
@@ -215,3 +216,32 @@ def test_changed_collects_by_table() -> None:
     changed.add("costs", CostKey("session", "a"))
     assert changed.of("pins", "sessions") == {"a"}
     assert changed.of("runs") == set()
+
+
+def test_who_follows_an_ended_run_is_followed_too_and_nothing_brings_it_back() -> None:
+    ended = a_run(state="completed", ended_at=AT, exit_code=0, subscribers=1)
+    state = seen(ended)
+    reduce(state, Progress(runs=[a_run(state="completed", ended_at=AT, exit_code=0, subscribers=0)]))
+    assert state.rows.runs["run-1"].subscribers == 0
+    reduce(state, Progress(runs=[a_run(state="running")]))
+    assert state.rows.runs["run-1"].state == "completed"
+
+
+def test_how_fast_a_run_goes() -> None:
+    state = seen(a_run(last_seq=0))
+    assert state.trends.speeds["run-1"].per_second(_NOW) is None
+
+    def progress(after: int, seq: int) -> None:
+        reduce(state, Progress(runs=[a_run(last_seq=seq)], at=timestamp(_NOW + after)))
+
+    for tick in range(1, 41):
+        progress(tick * 250, tick * 10)
+    speed = state.trends.speeds["run-1"].per_second(_NOW + 10_000)
+    assert speed == pytest.approx(40)
+    assert state.trends.speeds["run-1"].per_second(_NOW + 13_001) == 0, "it has not moved for a while"
+    for tick in range(41, 61):
+        progress(tick * 250, 400 + (tick - 40) * 100)
+    faster = state.trends.speeds["run-1"].per_second(_NOW + 15_000)
+    assert faster == pytest.approx(400, rel=0.05)
+    reduce(state, RunChanged(what="ended", run=a_run(state="completed", ended_at=AT, exit_code=0)))
+    assert state.trends.speeds == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from core.protocol import SessionChanged
 from core.router import Reservation
 from tests.router.fakes import House, Scripted, settle
 
@@ -32,6 +33,17 @@ async def test_it_blocks_a_turn_an_eviction_and_a_second_one() -> None:
         "maintenance_ended s#1",
         "turn_began s#1",
     ]
+
+
+async def test_its_row_says_what_it_is_reserved_for() -> None:
+    house = House()
+    reservation = await reserved(house)
+    row = house.router.row("s")
+    assert row is not None
+    assert (row.run_id, row.maintenance) == (None, "compaction")
+    reservation.release()
+    rows = [each.session for each in await house.told() if isinstance(each, SessionChanged)]
+    assert [each.maintenance for each in rows] == [None, "compaction", None]
 
 
 async def test_it_never_builds_and_minds_the_generation() -> None:

@@ -360,7 +360,7 @@ async def test_what_moves_is_told_four_times_a_second_and_only_while_it_moves() 
 async def test_a_row_tells_everything() -> None:
     house = House()
     run = house.registry.start("s1", "acme", user_id="u", model="m")
-    house.registry.subscribe(run.id)
+    house.registry.subscribe(run.id, name="ann")
     house.registry.append(run, ready("x"))
     house.clock.advance(1.5)
     house.registry.complete(run.id, exit_code=3)
@@ -385,6 +385,8 @@ async def test_a_row_tells_everything() -> None:
         "outputTokens": 0,
         "micros": 0,
         "estimated": False,
+        "bufferPercent": 0,
+        "followers": [{"name": "ann", "seq": 0}],
     }
 
 

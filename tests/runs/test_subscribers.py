@@ -222,3 +222,62 @@ async def _collect(subscription: Subscription, got: list[int]) -> Lagged | None:
     except Lagged as lagged:
         return lagged
     return None
+
+
+def told(house: House) -> list[dict[str, int]]:
+    """The followers in each row that the journal heard, by name."""
+    events = house.journal._events
+    rows = [row for each in events for row in getattr(each, "runs", None) or [getattr(each, "run", None)]]
+    return [{each.name: each.seq for each in row.followers} for row in rows if row is not None]
+
+
+async def test_where_followers_are_is_told_as_they_get_on() -> None:
+    house = House()
+    run = house.registry.start("s1", "acme")
+    slow, fast = (house.registry.subscribe(run.id, name=name) for name in ("slow", "fast"))
+    house.registry.append(run, ready(*"abc"))
+    await fast.next()
+    house.clock.advance(1)
+    assert told(house)[-1] == {"slow": 0, "fast": 3}
+    heard = len(told(house))
+    house.clock.advance(60)
+    assert len(told(house)) == heard, "nobody asks where they are while they stand"
+    await slow.next()
+    house.clock.advance(1)
+    assert told(house)[-1] == {"slow": 3, "fast": 3}
+    house.registry.complete(run.id, exit_code=0)
+    assert told(house)[-1] == {"slow": 3, "fast": 3}
+    await slow.next()
+    house.clock.advance(1)
+    assert told(house)[-1] == {"fast": 3, "slow": 4}, "also after the end"
+
+
+async def test_of_many_followers_the_slowest_stand_in_the_row() -> None:
+    house = House()
+    run = house.registry.start("s1", "acme")
+    followers = [house.registry.subscribe(run.id, name=str(n)) for n in range(30)]
+    house.registry.append(run, ready(*"abc"))
+    for each in followers[5:]:
+        await each.next()
+    row = house.registry.row(run)
+    assert row is not None
+    assert (row.subscribers, len(row.followers)) == (30, 20)
+    assert [each.seq for each in row.followers] == [0] * 5 + [3] * 15
+
+
+async def test_how_full_the_buffer_is() -> None:
+    house = House(buffer_events=4)
+    run = house.registry.start("s1", "acme")
+    full = []
+    for _ in range(6):
+        row = house.registry.row(run)
+        assert row is not None
+        full.append((row.buffer_percent, row.first_seq))
+        house.registry.append(run, ready("a"))
+    assert full == [(0, 1), (25, 1), (50, 1), (75, 1), (100, 1), (100, 2)]
+    by_bytes = House(buffer_bytes=400)
+    run = by_bytes.registry.start("s1", "acme")
+    by_bytes.registry.append(run, ready("x" * 200))
+    row = by_bytes.registry.row(run)
+    assert row is not None
+    assert row.buffer_percent == 100 * row.buffered_bytes // 400 > 50

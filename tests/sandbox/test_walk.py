@@ -274,8 +274,8 @@ def abort_one(console: Console) -> str:
         console.until(lambda seen: "nothing was done" in seen.status, "that Cancel has the focus")
         again = ask_to_abort(console)
         console.press(RIGHT, ENTER)
-        done = console.until(lambda seen: re.search(r"[✓✗] abort", seen.status), "answer of the core").status
-        if f"✓ abort run {again}" in done and asked == again:
+        done = console.until(lambda seen: re.search(r"[✓✗■] abort", seen.status), "answer of the core").status
+        if re.search(rf"✓ aborted: .*slot freed .*run {again}", done) and asked == again:
             return again
     raise AssertionError("no run lived long enough")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core.protocol import AbortRun
+from core.protocol import AbortRun, RunChanged, SessionChanged
 from core.settings import Admission, Model, Runs
 from core.store.acknowledged import acknowledged
 from core.store.tables import checkpoints, runs
@@ -172,6 +172,28 @@ async def test_an_operator_acts_at_every_step(
         )
         assert stored == [row.state for row in rows]
         assert house.core.router.turn_of(key) is None
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_each_step_of_an_abort_is_told_in_its_order(
+    house: House, upstream: Upstream, stream: bool
+) -> None:
+    async with house.http() as http:
+        # the session is there from the first turn on, so that its freeing is told
+        await http.post(
+            "/v1/chat/completions", json={"model": "echo", "messages": HELLO}, headers={"x-session-id": "s"}
+        )
+    cursor = house.core.journal.cursor
+    task = asking(house, stream, "slow-between?s=30")
+    while len(upstream.requests) < 2:
+        await asyncio.sleep(0.01)
+    (run,) = house.core.runs.running()
+    await house.core.execute(AbortRun(command_id="c", run_id=run.id, reason="enough"))
+    await task
+    await settled(house)
+    events = (await house.core.events(cursor, wait=0)).events
+    told = [each.what for each in events if isinstance(each, RunChanged | SessionChanged)]
+    assert told == ["turn_began", "started", "aborting", "upstream_closed", "ended", "turn_ended"]
 
 
 async def test_no_checkpoint_outlives_its_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
