@@ -103,9 +103,9 @@ class PaneModel:
             only, words = self._only, test
             test = only if words is None else (lambda row: only(row) and words(row))
         self._order.arrange(self.pane.column(self.sort).sort, descending=self.descending, test=test)
-        if self._cursor is not None and self._order.position(self._cursor) is None:
-            # the row is there, but the operator's own filter hides it: choose anew among what is shown
-            self._cursor, self._index, self.top, self._chosen = None, 0, 0, False
+        if self._chosen and self.position is None:
+            # the operator's own filter hides the row, or it was lost before: choose anew among what is shown
+            self._cursor, self._index, self.top, self._chosen, self.lost = None, 0, 0, False, False
         self._settle(None)
         self.strayed = False
         self.reveal()

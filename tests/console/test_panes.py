@@ -249,6 +249,16 @@ def test_the_cursor_chooses_anew_only_when_the_filter_hides_its_row() -> None:
     assert (model.cursor, model.lost) == ("run-2", False)
 
 
+def test_a_lost_cursor_is_chosen_anew_with_the_next_filter() -> None:
+    state = seen(*runs(1, 2, 12))
+    model = showing(state)
+    model.move_to(1)
+    happen(state, model, gone(2))
+    assert is_lost(model)
+    model.filter_by("s1")
+    assert (model.cursor, model.lost) == ("run-12", False)
+
+
 @pytest.mark.parametrize(
     ("text", "keys"),
     [
