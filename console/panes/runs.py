@@ -26,6 +26,8 @@ _FORCED = Cell("■ forced", "bad")
 _MINUTE_MS = 60_000
 _SLOW = 10
 """Slower than this a speed is shown with its tenths."""
+_SHORT = 12
+"""So many characters of a run's id name it in a line of text; its facts have all of it."""
 _FIRST = {"stalled": 0, "aborting": 1, "running": 2}
 _ENDED = 3
 
@@ -129,15 +131,19 @@ def abort_facts(walk: Walk, now: int) -> list[Fact]:
 
 
 def abort_answer(walk: Walk, run_id: str, now: int) -> Cell:
-    """The whole walk in one line, for whoever pressed the key: it grows until the slot is free, or it was forced."""
+    """The whole walk in one line, for whoever pressed the key: it grows until the slot is free, or it was forced.
+
+    The run comes first and short: a narrow screen cuts the line at its end.
+    """
+    run = run_id[:_SHORT]
     began = walk.began if walk.began is not None else now
     told = [f"{step.name} {units.lapse(step.at - began)}" for step in walk.steps()[1:] if step.at is not None]
     if walk.forced:
         why = "its agent hears of it when it calls" if walk.elsewhere else "its agent did not answer in time"
-        return Cell(f"■ abort forced: {', '.join([*told, why])}; run {run_id}", "bad")
+        return Cell(f"■ abort forced {run}: {', '.join([*told, why])}", "bad")
     if walk.done:
-        return Cell(f"✓ aborted: {', '.join(told)}; run {run_id}", "good")
-    return Cell(f"◌ abort: {', '.join(['sent', *told])} … {units.lapse(now - began)}; run {run_id}", "warn")
+        return Cell(f"✓ aborted {run}: {', '.join(told)}", "good")
+    return Cell(f"◌ abort {run}: {', '.join(['sent', *told])} … {units.lapse(now - began)}", "warn")
 
 
 def _facts(line: RunLine, now: int) -> list[Fact]:

@@ -245,7 +245,7 @@ _DIALOGS = {
     "dirty-all": Picture("type 99 to go on", pane="3", on=KEY, keys=("D", "a"), covers=("choice all",)),
     "dirty-all-wrong": Picture("that is not 99", pane="3", on=KEY, keys=("D", "a", *"12", "enter")),
     "dirty-clear": Picture("✓ clear dirty", pane="3", on=KEY, keys=("D", "c"), covers=("choice clear",)),
-    "aborted": Picture("✓ aborted: acknowledged", on=RUN, keys=("X", "right", "enter")),
+    "aborted": Picture("✓ aborted 4f1c0a9be2d8: acknowledged", on=RUN, keys=("X", "right", "enter")),
     "undone": Picture("✓ clear dirty", pane="3", on=LATE, keys=("D", "o"), then=_it_is_taken_back),
     "evict-refused": Picture("✗ evict refused", pane="3", on=KEY, keys=("E",)),
     "abort-impossible": Picture("no run here to abort", pane="3", on=LATE, keys=("X",)),

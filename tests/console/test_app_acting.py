@@ -59,7 +59,7 @@ async def test_abort_asks_with_cancel_focused_and_is_shown_when_the_event_return
         await console.press("right")
         assert console.focused_label() == "Abort run"
         await console.press("enter")
-        await console.sees("✓ aborted: acknowledged 0ms, upstream closed 0ms, slot freed 0ms; run run-1")
+        await console.sees("✓ aborted run-1: acknowledged 0ms, upstream closed 0ms, slot freed 0ms")
         await console.sees("■ aborted")
         command = console.core.executed[0]
         assert isinstance(command, AbortRun)

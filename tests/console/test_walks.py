@@ -44,15 +44,15 @@ def facts(state: ConsoleState, after: int = 0) -> dict[str, str]:
 def test_an_abort_is_told_step_by_step_and_done_when_the_slot_is_free() -> None:
     state = running()
     send_abort(state, "run-1", _SENT)
-    assert answer(state, 5) == "◌ abort: sent … 5ms; run run-1"
+    assert answer(state, 5) == "◌ abort run-1: sent … 5ms"
     told(state, 12, "aborting", state="aborting")
-    assert answer(state, 500) == "◌ abort: sent, acknowledged 12ms … 500ms; run run-1"
+    assert answer(state, 500) == "◌ abort run-1: sent, acknowledged 12ms … 500ms"
     told(state, 1_040, "upstream_closed")
     assert facts(state, 1_500)["slot freed"] == "not yet, after 1.50s"
     told(state, 1_060, "ended", state="aborted", exit_code=0, ended_at=AT)
     assert answer(state).startswith("◌"), "it is not done before the slot is free"
     freed(state, 1_070)
-    done = "✓ aborted: acknowledged 12ms, upstream closed 1.04s, slot freed 1.07s; run run-1"
+    done = "✓ aborted run-1: acknowledged 12ms, upstream closed 1.04s, slot freed 1.07s"
     assert answer(state, 9_000_000) == done
     assert facts(state) == {
         "sent": "12:00:00.0 UTC",
@@ -68,13 +68,13 @@ def test_an_abort_that_is_not_answered_is_forced_and_stays_so() -> None:
     send_abort(state, "run-1", _SENT)
     told(state, 10, "aborting", state="aborting")
     told(state, 10_010, "ended", state="aborted", exit_code=1, ended_at=AT)
-    forced = "■ abort forced: acknowledged 10ms, its agent did not answer in time; run run-1"
+    forced = "■ abort forced run-1: acknowledged 10ms, its agent did not answer in time"
     assert answer(state) == forced
     assert facts(state, 10_020)["upstream closed"] == "not yet, after 10.0s"
     told(state, 30_000, "upstream_closed")
     freed(state, 30_001)
     assert answer(state).startswith(
-        "■ abort forced: acknowledged 10ms, upstream closed 30.0s, slot freed 30.0s"
+        "■ abort forced run-1: acknowledged 10ms, upstream closed 30.0s, slot freed 30.0s"
     )
 
 
@@ -82,7 +82,7 @@ def test_an_agent_elsewhere_hears_of_it_when_it_calls() -> None:
     state = running()
     send_abort(state, "run-1", _SENT)
     told(state, 4, "ended", state="aborted", exit_code=1, ended_at=AT)
-    assert answer(state) == "■ abort forced: acknowledged 4ms, its agent hears of it when it calls; run run-1"
+    assert answer(state) == "■ abort forced run-1: acknowledged 4ms, its agent hears of it when it calls"
     assert "slot freed" not in facts(state)
 
 

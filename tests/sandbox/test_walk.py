@@ -280,7 +280,7 @@ def abort_one(console: Console) -> str:
         again = ask_to_abort(console)
         console.press(RIGHT, ENTER)
         done = console.until(lambda seen: re.search(r"[✓✗■] abort", seen.status), "answer of the core").status
-        if re.search(rf"✓ aborted: .*slot freed .*run {again}", done) and asked == again:
+        if re.search(rf"✓ aborted {again[:12]}: .*slot freed ", done) and asked == again:
             return again
     raise AssertionError("no run lived long enough")
 
