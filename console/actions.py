@@ -23,6 +23,7 @@ from core.protocol import (
     Explained,
     MarkDirty,
     PauseAdmission,
+    PinModel,
     ReleasePin,
     ResetStrikes,
     ResumeAdmission,
@@ -199,6 +200,8 @@ def tier(command: AnyCommand) -> Tier:
             return "at once"
         case AdmitNow() | UnbanUser() | ReleasePin() | ResetStrikes():
             return "at once"
+        case PinModel():
+            return "asks"
         case _:
             assert_never(command)
 

@@ -186,6 +186,11 @@ def timestamp(ms: int) -> str:
     return f"{_minute(minutes)}{_SECONDS[seconds]}{_MILLISECONDS[rest]}"
 
 
+def day_of(ms: int) -> str:
+    """The date in UTC, ``2026-04-17``."""
+    return _minute(ms // 60_000)[:10]
+
+
 @lru_cache(maxsize=1024)
 def _minute(minutes: int) -> str:
     """Many things happen within one minute, and formatting a date costs more than most of them."""

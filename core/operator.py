@@ -12,6 +12,7 @@ from collections import OrderedDict
 from typing import assert_never
 
 from core.admission import WaitingRoom
+from core.agents import Directory
 from core.clock import Clock
 from core.errors import (
     InternalError,
@@ -37,6 +38,7 @@ from core.protocol import (
     MarkDirty,
     Outcome,
     PauseAdmission,
+    PinModel,
     Preview,
     Refused,
     ReleasePin,
@@ -71,6 +73,7 @@ class Operator:
         router: SessionRouter[ChatSession],
         runs: RunRegistry,
         pins: Pins,
+        directory: Directory,
         database: Database,
         journal: Journal,
         clock: Clock,
@@ -79,6 +82,7 @@ class Operator:
         self._router = router
         self._runs = runs
         self._pins = pins
+        self._directory = directory
         self._database = database
         self._journal = journal
         self._clock = clock
@@ -192,7 +196,7 @@ class Operator:
                 return await self._act_on_sessions(command, actor)
             case PauseAdmission() | ResumeAdmission() | AdmitNow() | EndSeat() | BanUser() | UnbanUser():
                 return await self._act_on_admission(command, actor)
-            case ReleasePin() | ResetStrikes():
+            case ReleasePin() | ResetStrikes() | PinModel():
                 return await self._act_on_pins(command)
             case _ as never:
                 assert_never(never)
@@ -252,12 +256,23 @@ class Operator:
                 assert_never(never)
         return 1, message
 
-    async def _act_on_pins(self, command: ReleasePin | ResetStrikes) -> tuple[int, str]:
-        key = command.session_key
-        if isinstance(command, ReleasePin):
-            pin, message = await self._pins.release(key), "pin released"
-        else:
-            pin, message = await self._pins.reset_strikes(key), "strikes forgotten"
+    async def _act_on_pins(self, command: ReleasePin | ResetStrikes | PinModel) -> tuple[int, str]:
+        key, pin, message = command.session_key, None, ""
+        match command:
+            case ReleasePin():
+                pin, message = await self._pins.release(key), "pin released"
+            case ResetStrikes():
+                pin, message = await self._pins.reset_strikes(key), "strikes forgotten"
+            case PinModel(model=model):
+                _ = self._directory.find(model)
+                if self._router.row(key) is None and self._pins.get(key) is None:
+                    raise SessionNotFound(
+                        f"session {key!r} is not live and has no pin: nothing is to be kept"
+                    )
+                pin = await self._pins.override(key, model)
+                message = f"stays on {model} until it is released, or a request names another model"
+            case _ as never:
+                assert_never(never)
         if pin is None:
             raise NotFound(f"session {key!r} has no pin")
         return 1, message

@@ -120,6 +120,7 @@ class SessionCore:
             router=self.router,
             runs=self.runs,
             pins=self.pins,
+            directory=self.directory,
             database=self.database,
             journal=self.journal,
             clock=self.clock,

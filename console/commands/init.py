@@ -29,6 +29,7 @@ _EXAMPLES: dict[str, Any] = {
     "admission.models[].id": "gpt-4o-mini",
     "admission.models[].hours": {"open": "09:00 America/New_York", "close": "17:00 America/Los_Angeles"},
     "admission.models[].cached_usd_per_million": 0.0,
+    "admission.models[].reasoning_usd_per_million": 0.0,
     "upstreams[].name": "openai",
     "upstreams[].base_url": "https://api.openai.com/v1",
     "tokens[].name": "ops",

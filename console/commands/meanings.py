@@ -35,6 +35,7 @@ MEANINGS: dict[str, str] = {
     "admission.models[].input_usd_per_million": "price of a million input tokens",
     "admission.models[].output_usd_per_million": "of a million output tokens",
     "admission.models[].cached_usd_per_million": "of a million cached input tokens; else as input",
+    "admission.models[].reasoning_usd_per_million": "of a million output tokens spent on thinking; else as output",
     "admission.quota.zone": "whose midnight begins the quota's day",
     "admission.quota.full": "session units a day for full callers",
     "admission.quota.limited": "and for limited ones",

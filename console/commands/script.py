@@ -25,6 +25,7 @@ _BY_FIELD = {
     "clear-dirty": "sessionKey",
     "unpin": "sessionKey",
     "reset-strikes": "sessionKey",
+    "pin-model": "sessionKey",
     "admit": "userId",
     "end": "userId",
     "ban": "userId",
@@ -106,6 +107,7 @@ async def _watch(url: str | None, new: bool, token_variable: str | None) -> None
 @click.argument("url", required=False)
 @click.option("--reason", default="", help="Why; it is kept in the audit.")
 @click.option("--generation", type=int, help="Only this generation of a session.")
+@click.option("--model", help="The model of pin-model.")
 @_TOKEN
 @click.pass_context
 def do(
@@ -115,26 +117,34 @@ def do(
     url: str | None,
     reason: str,
     generation: int | None,
+    model: str | None,
     token_env: str | None,
 ) -> None:
     """Carry out one operator command: the same rules, the same audit as in the console.
 
-    TARGET is a run id (abort), a session key (evict, close, dirty, clear-dirty, unpin, reset-strikes), a user id
-    (admit, end, ban, unban), or a model (pause, resume). dirty also takes project:NAME; dirty, pause and resume
-    take all.
+    TARGET is a run id (abort), a session key (evict, close, dirty, clear-dirty, unpin, reset-strikes, pin-model), a
+    user id (admit, end, ban, unban), or a model (pause, resume). dirty also takes project:NAME; dirty, pause and
+    resume take all.
     """
-    context.exit(asyncio.run(_do(_command(action, target, reason, generation), url, token_env)))
+    command = _command(action, target, reason, generation, model)
+    context.exit(asyncio.run(_do(command, url, token_env)))
 
 
-def _command(action: str, target: str, reason: str, generation: int | None) -> AnyCommand:
+def _command(
+    action: str, target: str, reason: str, generation: int | None, model: str | None = None
+) -> AnyCommand:
     from core.protocol import AnyCommand
 
     if not target.removeprefix("project:"):
         # a script's variable that happens to be empty must never reach further than a named target
         raise click.UsageError("TARGET is empty; name what to act on")
+    if (model is not None) != (action == "pin-model"):
+        raise click.UsageError("--model NAME belongs to pin-model, which needs it")
     fields: dict[str, Any] = {"action": action, "commandId": str(uuid4()), "reason": reason}
     if action in _BY_FIELD:
         fields[_BY_FIELD[action]] = target
+        if model is not None:
+            fields["model"] = model
     elif action == "dirty":
         if target == "all":
             fields["all"] = True

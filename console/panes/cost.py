@@ -66,7 +66,7 @@ def _target(state: ConsoleState, line: CostLine) -> Target:
             return session_target(state, cost.key)
         case "project":
             return Target(label=f"project {cost.key}", project=cost.key)
-        case "user" | "model":
+        case "user" | "model" | "day":
             return Target(label=f"{cost.scope} {cost.key}")
 
 

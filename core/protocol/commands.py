@@ -102,6 +102,13 @@ class ResetStrikes(Command, frozen=True, kw_only=True, tag="reset-strikes"):
     session_key: str
 
 
+class PinModel(Command, frozen=True, kw_only=True, tag="pin-model"):
+    """Keep a session on this model, as if its user had named it: no repetition escalates it, until it is released."""
+
+    session_key: str
+    model: str
+
+
 AnyCommand = (
     AbortRun
     | EvictSession
@@ -116,6 +123,7 @@ AnyCommand = (
     | UnbanUser
     | ReleasePin
     | ResetStrikes
+    | PinModel
 )
 
 
@@ -159,7 +167,7 @@ def target_of(command: AnyCommand) -> str:
     match command:
         case AbortRun(run_id=run_id):
             return run_id
-        case EvictSession() | CloseSession() | ClearDirty() | ReleasePin() | ResetStrikes():
+        case EvictSession() | CloseSession() | ClearDirty() | ReleasePin() | ResetStrikes() | PinModel():
             return command.session_key
         case MarkDirty(session_key=str(key)):
             return key

@@ -14,12 +14,25 @@ from core.protocol.commands import (
     EndSeat,
     EvictSession,
     MarkDirty,
+    PinModel,
+    ReleasePin,
+    ResetStrikes,
 )
-from core.protocol.events import AnyEvent, SeatChanged, SeatGone, SessionChanged, SessionGone
+from core.protocol.events import (
+    AnyEvent,
+    PinChanged,
+    PinGone,
+    SeatChanged,
+    SeatGone,
+    SessionChanged,
+    SessionGone,
+)
 from core.protocol.rows import SessionRow
 
 _ON_A_SESSION = (EvictSession, CloseSession, ClearDirty, MarkDirty)
+_ON_A_PIN = (PinModel, ReleasePin, ResetStrikes)
 _REBORN = ("created", "rebuilt")
+_PINNED_ANEW = ("pinned", "escalated", "released")
 
 
 def outdates(event: AnyEvent, command: AnyCommand) -> bool:
@@ -33,8 +46,17 @@ def outdates(event: AnyEvent, command: AnyCommand) -> bool:
             return isinstance(command, AdmitNow | EndSeat) and command.user_id == seat.user_id
         case SeatGone(user_id=user_id):
             return isinstance(command, AdmitNow | EndSeat) and command.user_id == user_id
+        case PinChanged(what=what, pin=pin):
+            # what was struck or forgiven since is on the same model still
+            return _is_on(pin.session_key, command) and what in _PINNED_ANEW
+        case PinGone(session_key=key):
+            return _is_on(key, command)
         case _:
             return False
+
+
+def _is_on(pinned: str, command: AnyCommand) -> bool:
+    return isinstance(command, _ON_A_PIN) and command.session_key == pinned
 
 
 def _outdates(what: str, row: SessionRow, command: AnyCommand) -> bool:

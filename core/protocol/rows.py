@@ -18,7 +18,7 @@ AccessTier = Literal["full", "limited"]
 Health = Literal["healthy", "degraded", "unhealthy"]
 PausedReason = Literal["closed", "paused", "degraded", "unhealthy"]
 TurnKind = Literal["user", "cron", "always_on"]
-CostScope = Literal["session", "user", "project", "model"]
+CostScope = Literal["session", "user", "project", "model", "day"]
 RunState = Literal["running", "stalled", "aborting", "completed", "failed", "aborted", "interrupted"]
 """A run that ended is `completed` (exit code 0), `failed`, `aborted` or `interrupted` (cut off by a close)."""
 
@@ -105,7 +105,10 @@ class PinRow(Row, frozen=True, kw_only=True, tag="pin", gc=False):
 
 
 class CostRow(Row, frozen=True, kw_only=True, tag="cost", gc=False):
-    """What one session, user, project or model has cost so far; `estimated_micros` is the part not reported."""
+    """What one session, user, project, model or day has cost so far; `estimated_micros` is the part not reported.
+
+    A day's key is its date in UTC, ``2026-04-17``.
+    """
 
     scope: CostScope
     key: str

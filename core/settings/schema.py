@@ -67,6 +67,7 @@ class Model(Section, frozen=True, kw_only=True):
     input_usd_per_million: Usd = 0.0
     output_usd_per_million: Usd = 0.0
     cached_usd_per_million: Usd | None = None
+    reasoning_usd_per_million: Usd | None = None
 
 
 class Quota(Section, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from core.protocol import (
     EvictSession,
     MarkDirty,
     Outcome,
+    PinModel,
     Refused,
     ReleasePin,
     ResetStrikes,
@@ -147,7 +148,7 @@ def _next_seq(connection: Connection, session_key: str) -> int:
 
 def _is_of_session(command: AnyCommand) -> bool:
     match command:
-        case EvictSession() | CloseSession() | ClearDirty() | ReleasePin() | ResetStrikes():
+        case EvictSession() | CloseSession() | ClearDirty() | ReleasePin() | ResetStrikes() | PinModel():
             return True
         case MarkDirty(session_key=session_key):
             return session_key is not None

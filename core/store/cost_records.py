@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from core.clock import timestamp
+from core.clock import day_of, timestamp
 from core.errors import InvalidArgument
 from core.protocol import CostRow, CostScope
 from core.store import driver
@@ -42,14 +42,32 @@ def _statement(targets: int) -> str:
     )
 
 
-_ADD = tuple(_statement(targets) for targets in range(5))
+_ADD = tuple(_statement(targets) for targets in range(6))
 _ALL = select(*(costs.c[name] for name in _COLUMNS))
 
 
-def add(connection: Connection, targets: Sequence[tuple[CostScope, str]], amounts: Amounts) -> list[CostRow]:
-    """Add the amounts to the totals of up to four different targets; answers their new totals.
+def targets_of(
+    session_key: str, *, user_id: str | None, project: str | None, model: str | None, now: int
+) -> list[tuple[CostScope, str]]:
+    """Whatever a booking at `now` (ms) counts for: the session, the day, and what is known of the rest.
 
-    Targets come in the same order of scopes everywhere, so that two instances never wait for each other in a ring.
+    They come in the same order of scopes everywhere, so that two instances never wait for each other in a ring.
+    """
+    others: tuple[tuple[CostScope, str | None], ...] = (
+        ("user", user_id),
+        ("project", project),
+        ("model", model),
+    )
+    return [
+        ("session", session_key),
+        *((scope, key) for scope, key in others if key),
+        ("day", day_of(now)),
+    ]
+
+
+def add(connection: Connection, targets: Sequence[tuple[CostScope, str]], amounts: Amounts) -> list[CostRow]:
+    """Add the amounts to the totals of what `targets_of` answers; answers the new totals.
+
     Raises InvalidArgument when a total would grow past what the database keeps.
     """
     values = msgspec.structs.astuple(amounts)

@@ -1,4 +1,4 @@
-"""What everything has cost: totals by session, user, project and model, durable first and then in memory.
+"""What everything has cost: totals by session, user, project, model and day, durable first and then in memory.
 
 Totals only grow, and stay when the session's pin is gone. behaviours/pins.md, decisions 8, 12 and 13.
 """
@@ -49,7 +49,7 @@ class Costs:
         return costs
 
     def total(self, scope: CostScope, key: str) -> CostRow | None:
-        """What one session, user, project or model has cost; None when nothing was ever booked for it."""
+        """What one session, user, project, model or day has cost; None when nothing was ever booked for it."""
         return self._totals.get((scope, key))
 
     def rows(self) -> list[CostRow]:
@@ -118,22 +118,17 @@ class Costs:
         check_amount(micros, "micros")
         usage = check_usage(usage or _NO_USAGE)
         estimated = estimated or usage.estimated
-        targets: list[tuple[CostScope, str]] = [("session", session_key)]
-        others: tuple[tuple[CostScope, str | None], ...] = (
-            ("user", user_id),
-            ("project", project),
-            ("model", model),
-        )
-        for scope, key in others:
-            if key:
-                targets.append((scope, check_key(key, scope)))
+        now = self._clock.now()
+        targets = cost_records.targets_of(session_key, user_id=user_id, project=project, model=model, now=now)
+        for scope, key in targets:
+            check_key(key, scope)
         amounts = cost_records.Amounts(
             micros=micros,
             estimated_micros=micros if estimated else 0,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached_tokens,
-            updated_at=self._clock.now(),
+            updated_at=now,
         )
 
         def unit(connection: Connection) -> Booked:

@@ -10,7 +10,6 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
-from core.protocol import CostScope
 from core.store import cost_records, driver, run_records
 from core.store.costs import Booked
 from core.store.history import append_in
@@ -84,11 +83,7 @@ def _book(connection: Connection, orphan: Orphan, usage: Usage, micros: int, now
         cached_tokens=0,
         updated_at=now,
     )
-    targets: list[tuple[CostScope, str]] = [("session", orphan.session_key)]
-    if orphan.user_id:
-        targets.append(("user", orphan.user_id))
-    if orphan.project:
-        targets.append(("project", orphan.project))
-    if orphan.model:
-        targets.append(("model", orphan.model))
+    targets = cost_records.targets_of(
+        orphan.session_key, user_id=orphan.user_id, project=orphan.project, model=orphan.model, now=now
+    )
     return Booked(orphan.session_key, micros, True, cost_records.add(connection, targets, amounts))

@@ -167,6 +167,14 @@ def lifted(pin: Pin, tier: Tier, model: str) -> Pin:
     return msgspec.structs.replace(pin, tier=tier, model=model, escalated=True, run=0, last_hash="")
 
 
+def overridden(pin: Pin | None, session_key: str, model: str, *, ladder: Ladder, now: int) -> Pin:
+    """An operator's choice: explicit like a user's own, and no request of theirs (decision 6)."""
+    if pin is None:
+        after = pinned(None, session_key, model, tier=None, explicit=True, ladder=ladder, now=now)
+        return msgspec.structs.replace(after, request_count=0)
+    return msgspec.structs.replace(pin, model=model, explicit=True)
+
+
 def released(pin: Pin, ladder: Ladder) -> Pin:
     """An explicit choice is taken back; the tier rises to the model's, if that is higher (decision 6)."""
     if not pin.explicit:

@@ -162,6 +162,20 @@ class Pins:
 
         return await self._change(session_key, self._clock.now(), rule)
 
+    async def override(self, session_key: str, model: str) -> Pin:
+        """Keep the session on a model by an operator's choice, whether it has a pin or not; the idle time runs on.
+
+        Raises InvalidArgument for a key or model that cannot be one.
+        """
+        check_key(model, "model")
+        now = self._clock.now()
+
+        def rule(before: Pin | None) -> tuple[Pin, Change, Pin]:
+            after = rules.overridden(before, session_key, model, ladder=self._ladder, now=now)
+            return after, "pinned", after
+
+        return await self._change(session_key, now, rule)
+
     async def reset_strikes(self, session_key: str) -> Pin | None:
         """Forget a session's strikes; None without a pin."""
 

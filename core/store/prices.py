@@ -55,6 +55,7 @@ class _Rates(msgspec.Struct, frozen=True):
     input: int
     output: int
     cached: int
+    reasoning: int
     scale: int
 
 
@@ -67,8 +68,9 @@ class PriceList:
     def price(self, model: str, usage: Usage) -> int:
         """What `usage` of a model costs, in micro-USD, rounded half up.
 
-        Cached tokens beyond the input are taken for a slip of the reporter and not counted. Raises InvalidArgument
-        for a model without configured prices, for negative numbers, and for a price past `LARGEST`.
+        Cached tokens beyond the input, and reasoning ones beyond the output, are taken for a slip of the reporter and
+        not counted. Raises InvalidArgument for a model without configured prices, for negative numbers, and for a
+        price past `LARGEST`.
         """
         rates = self._rates.get(model)
         if rates is None:
@@ -78,10 +80,12 @@ class PriceList:
             )
         check_usage(usage)
         cached = min(usage.cached_tokens, usage.input_tokens)
+        reasoning = min(usage.reasoning_tokens, usage.output_tokens)
         parts = (
             (usage.input_tokens - cached) * rates.input
             + cached * rates.cached
-            + usage.output_tokens * rates.output
+            + (usage.output_tokens - reasoning) * rates.output
+            + reasoning * rates.reasoning
         )
         return check_amount((2 * parts + rates.scale) // (2 * rates.scale), "price")
 
@@ -133,14 +137,17 @@ def _characters(message: Mapping[str, Any]) -> int:
 
 
 def _rates(model: Model) -> _Rates:
-    cached_usd = model.cached_usd_per_million
-    if cached_usd is None:
-        cached_usd = model.input_usd_per_million
+    cached_usd, reasoning_usd = model.cached_usd_per_million, model.reasoning_usd_per_million
+    rates = (
+        model.input_usd_per_million,
+        model.output_usd_per_million,
+        model.input_usd_per_million if cached_usd is None else cached_usd,
+        model.output_usd_per_million if reasoning_usd is None else reasoning_usd,
+    )
     # the shortest decimal that is the setting's float is what its file says
-    exact = [
-        Decimal(repr(usd)).as_integer_ratio()
-        for usd in (model.input_usd_per_million, model.output_usd_per_million, cached_usd)
-    ]
+    exact = [Decimal(repr(usd)).as_integer_ratio() for usd in rates]
     scale = math.lcm(*(denominator for _, denominator in exact))
-    read, written, cached = (numerator * (scale // denominator) for numerator, denominator in exact)
-    return _Rates(input=read, output=written, cached=cached, scale=scale)
+    read, written, cached, reasoning = (
+        numerator * (scale // denominator) for numerator, denominator in exact
+    )
+    return _Rates(input=read, output=written, cached=cached, reasoning=reasoning, scale=scale)

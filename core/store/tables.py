@@ -170,7 +170,7 @@ pins = Table(
 costs = Table(
     "costs",
     metadata,
-    Column("scope", _String, primary_key=True),  # session | user | project | model
+    Column("scope", _String, primary_key=True),  # session | user | project | model | day
     Column("key", _String, primary_key=True),
     Column("micros", BigInteger, nullable=False),
     Column("estimated_micros", BigInteger, nullable=False),

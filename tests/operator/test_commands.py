@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.errors import InvalidArgument
 from core.protocol import (
@@ -16,7 +17,9 @@ from core.protocol import (
     Done,
     EvictSession,
     MarkDirty,
+    PinModel,
     Refused,
+    ReleasePin,
 )
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_chat import HELLO, finished
@@ -93,6 +96,62 @@ async def test_what_was_not_counted_is_not_hit(
 def _with(command: AnyCommand, cursor: str, command_id: str = "c") -> AnyCommand:
     fields = {name: getattr(command, name) for name in command.__struct_fields__}
     return type(command)(**{**fields, "cursor": cursor, "command_id": command_id})
+
+
+PIN = PinModel(command_id="p", session_key=KEY, model="other")
+
+
+async def test_a_model_that_an_operator_chose_stays_until_it_is_released(house: House) -> None:
+    await chat(house)
+    await outcome(house, ReleasePin(command_id="before", session_key=KEY))
+    told = await outcome(house, PIN)
+    assert isinstance(told, Done)
+    pin = house.core.pins.get(KEY)
+    assert pin is not None
+    assert (pin.model, pin.explicit, pin.request_count) == ("other", True, 1)
+    (entry,) = [each for each in (await house.core.audit(target=KEY)).entries if each.action == "pin-model"]
+    assert (entry.actor, entry.outcome) == ("me", "done")
+    assert "other" in entry.detail["message"]
+    await outcome(house, ReleasePin(command_id="r", session_key=KEY))
+    assert house.core.pins.get(KEY) == replace(pin, explicit=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (replace(PIN, model=""), "model_not_found"),
+        (replace(PIN, session_key="unheard-of"), "session_not_found"),
+    ],
+)
+async def test_a_model_that_cannot_be_kept_is_refused(house: House, command: PinModel, code: str) -> None:
+    await chat(house)
+    before = house.core.pins.get(KEY)
+    told = await outcome(house, command)
+    assert isinstance(told, Refused)
+    assert told.code == code
+    assert house.core.pins.get(KEY) == before
+
+
+@pytest.mark.parametrize(
+    ("then", "refused"), [("nothing", False), ("turn", False), ("pinned", True), ("cleared", True)]
+)
+@pytest.mark.parametrize("command", [PIN, ReleasePin(command_id="p", session_key=KEY)])
+async def test_a_pin_that_was_changed_since_is_left_alone(
+    house: House, command: AnyCommand, then: str, refused: bool
+) -> None:
+    await chat(house)
+    cursor = (await house.core.preview(command)).cursor
+    match then:
+        case "turn":
+            await chat(house)
+        case "pinned":
+            await house.core.pins.pin(KEY, "third", explicit=True)
+        case "cleared":
+            await house.core.pins.clear(KEY)
+        case _:
+            assert then == "nothing"
+    told = await outcome(house, _with(command, cursor))
+    assert (told.code if isinstance(told, Refused) else "done") == ("gone" if refused else "done")
 
 
 async def test_equal_commands_act_once(house: House, upstream: Upstream) -> None:

@@ -92,7 +92,11 @@ def test_each_line_may_be_taken_in_alone(tmp_path: Path) -> None:
 def test_what_is_no_default_is_marked() -> None:
     marked = re.findall(r"\((required|an example, not the default)\)\n#(\w+)", settings_text())
     assert {name for how, name in marked if how == "required"} == {"id", "name", "base_url", "role", "sha256"}
-    assert {name for how, name in marked if how != "required"} == {"hours", "cached_usd_per_million"}
+    assert {name for how, name in marked if how != "required"} == {
+        "hours",
+        "cached_usd_per_million",
+        "reasoning_usd_per_million",
+    }
 
 
 def test_what_was_written_starts_a_house(empty: House) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from core.clock import parse_timestamp
 from core.errors import InvalidArgument, StorageFailed
 from core.protocol import CostChanged, CostScope
 from core.settings import Pins as PinSettings
@@ -41,9 +42,21 @@ async def test_what_is_known_is_booked_for(storage: Storage) -> None:
                 ("user", "u"): 18,
                 ("project", "p"): 7,
                 ("model", "m"): 18,
+                ("day", "2026-04-17"): 36,
             }
             await counter.restart()
         assert micros(counter, "user", "k") is None
+
+
+async def test_a_day_ends_at_midnight_in_utc(storage: Storage) -> None:
+    async with opened(storage) as counter:
+        midnight = parse_timestamp("2026-04-18T00:00:00Z")
+        for before in (1, 0):
+            counter.clock.advance((midnight - before - counter.clock.now()) / 1000)
+            await counter.costs.add("k", 5)
+        await counter.restart()
+        assert micros(counter, "day", "2026-04-17") == micros(counter, "day", "2026-04-18") == 5
+        assert micros(counter, "session", "k") == 10
 
 
 async def test_usage_is_priced_and_its_tokens_counted(storage: Storage) -> None:
@@ -87,8 +100,8 @@ async def test_the_journal_tells_the_new_totals(storage: Storage) -> None:
             ("k", 7, True),
         ]
         assert [[(row.scope, row.micros) for row in event.costs] for event in events] == [
-            [("session", 5), ("user", 5)],
-            [("session", 12), ("model", 7)],
+            [("session", 5), ("user", 5), ("day", 5)],
+            [("session", 12), ("model", 7), ("day", 12)],
         ]
 
 
@@ -179,7 +192,7 @@ async def test_a_caller_that_leaves_is_booked_for_all_the_same(storage: Storage)
         leaving = asyncio.ensure_future(counter.costs.add("k", 5))
         await asyncio.sleep(0)
         leaving.cancel()
-        assert await counter.stored("costs") == 1
+        assert await counter.stored("costs") == len(("session", "day"))
         assert leaving.cancelled()
         assert micros(counter, "session", "k") == 5
 
@@ -226,6 +239,7 @@ bookings = st.lists(
 def test_totals_are_sums(fresh: Fresh, made: Bookings) -> None:
     expected: dict[tuple[str, str], int] = defaultdict(int)
     for session, amount, *others in made:
+        expected["day", "2026-04-17"] += amount
         for scope, key in zip(("session", "user", "project", "model"), (session, *others), strict=True):
             if key is not None:
                 expected[scope, key] += amount

@@ -59,7 +59,13 @@ async def test_text_becomes_a_message_and_cost_is_estimated(database: Database) 
         assert (row.status, row.exit_code, row.ended_at, row.estimated) == ("interrupted", 1, 9_000, True)
         assert (row.input_tokens, row.output_tokens, row.micros) == (11, 3, 17)
         totals = {(cost.scope, cost.key): cost for cost in cost_records.load(connection)}
-        assert set(totals) == {("session", "k"), ("user", "u"), ("project", "p"), ("model", "m")}
+        assert set(totals) == {
+            ("session", "k"),
+            ("user", "u"),
+            ("project", "p"),
+            ("model", "m"),
+            ("day", "1970-01-01"),
+        }
         assert {(cost.micros, cost.estimated_micros) for cost in totals.values()} == {(17, 17)}
         assert connection.execute(select(checkpoints)).all() == []
 

@@ -20,6 +20,7 @@ from core.store.pin import (
     alive,
     escalated,
     forgiven,
+    overridden,
     pinned,
     pinning_change,
     rank,
@@ -149,6 +150,25 @@ def test_releasing_lifts_to_the_tier_of_the_chosen_model(
 ) -> None:
     pin = a_pin(**before)
     assert released(pin, LADDER) == replace(pin, explicit=False, **expected)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            None,
+            a_pin(model="c", tier="COMPLEX", explicit=True, request_count=0, created_at=9, last_used_at=9),
+        ),
+        (a_pin(), a_pin(model="c", explicit=True)),
+        (
+            a_pin(tier="REASONING", escalated=True, run=2, last_hash="a"),
+            a_pin(tier="REASONING", escalated=True, run=2, last_hash="a", model="c", explicit=True),
+        ),
+        (a_pin(explicit=True, model="m"), a_pin(explicit=True, model="c")),
+    ],
+)
+def test_an_operators_choice_is_explicit_and_no_request(before: Pin | None, after: Pin) -> None:
+    assert overridden(before, "k", "c", ladder=LADDER, now=9) == after
 
 
 @pytest.mark.parametrize(

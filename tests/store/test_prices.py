@@ -14,17 +14,23 @@ from core.settings import Model
 from core.store.prices import LARGEST, PriceList, Usage, estimate
 
 
-def model(input_usd: float = 0.0, output_usd: float = 0.0, cached_usd: float | None = None) -> Model:
+def model(
+    input_usd: float = 0.0,
+    output_usd: float = 0.0,
+    cached_usd: float | None = None,
+    reasoning_usd: float | None = None,
+) -> Model:
     return Model(
         id="m",
         input_usd_per_million=input_usd,
         output_usd_per_million=output_usd,
         cached_usd_per_million=cached_usd,
+        reasoning_usd_per_million=reasoning_usd,
     )
 
 
-def price(model: Model, read: int, written: int, cached: int = 0) -> int:
-    usage = Usage(input_tokens=read, output_tokens=written, cached_tokens=cached)
+def price(model: Model, read: int, written: int, cached: int = 0, reasoning: int = 0) -> int:
+    usage = Usage(input_tokens=read, output_tokens=written, cached_tokens=cached, reasoning_tokens=reasoning)
     return PriceList([model]).price("m", usage)
 
 
@@ -46,6 +52,11 @@ def price(model: Model, read: int, written: int, cached: int = 0) -> int:
         ((100, 0, 40), model(2.0, cached_usd=0.0), 120),
         ((100, 0, 40), model(2.0), 200),
         ((100, 0, 400), model(2.0, cached_usd=0.5), 50),
+        ((0, 100, 0, 40), model(0.0, 2.0), 200),
+        ((0, 100, 0, 40), model(0.0, 2.0, reasoning_usd=0.5), 140),
+        ((0, 100, 0, 40), model(0.0, 2.0, reasoning_usd=0.0), 120),
+        ((0, 100, 0, 400), model(0.0, 2.0, reasoning_usd=0.5), 50),
+        ((100, 100, 50, 50), model(4.0, 3.0, 2.0, 1.0), 500),
         ((2**53 + 1, 0), model(1.0), 2**53 + 1),
         ((LARGEST, 0), model(1.0), LARGEST),
     ],
@@ -58,17 +69,25 @@ decimals = st.decimals(min_value=0, max_value=10_000, places=4)
 tokens = st.integers(0, 10**12)
 
 
-@given(tokens, tokens, tokens, decimals, decimals, st.none() | decimals)
+@given(st.tuples(tokens, tokens), st.tuples(tokens, tokens), *[st.tuples(decimals, st.none() | decimals)] * 2)
 def test_prices_are_exact_decimals(
-    read: int, written: int, cached: int, input_usd: Decimal, output_usd: Decimal, cached_usd: Decimal | None
+    read: tuple[int, int],
+    written: tuple[int, int],
+    read_usd: tuple[Decimal, Decimal | None],
+    written_usd: tuple[Decimal, Decimal | None],
 ) -> None:
-    cached = min(cached, read)
+    exact = Decimal(0)
     with localcontext(prec=100):
-        exact = (read - cached) * input_usd + written * output_usd
-        exact += cached * (input_usd if cached_usd is None else cached_usd)
+        for (whole, part), (usd, part_usd) in ((read, read_usd), (written, written_usd)):
+            dear = min(part, whole)
+            exact += (whole - dear) * usd + dear * (usd if part_usd is None else part_usd)
         expected = int(exact.to_integral_value(ROUND_HALF_UP))
-    priced = model(float(input_usd), float(output_usd), None if cached_usd is None else float(cached_usd))
-    assert price(priced, read, written, cached) == expected
+    (input_usd, cached_usd), (output_usd, reasoning_usd) = (
+        (float(usd), None if part_usd is None else float(part_usd))
+        for usd, part_usd in (read_usd, written_usd)
+    )
+    priced = model(input_usd, output_usd, cached_usd, reasoning_usd)
+    assert price(priced, read[0], written[0], read[1], written[1]) == expected
 
 
 @pytest.mark.parametrize(
