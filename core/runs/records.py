@@ -15,7 +15,10 @@ class RunRecords(Protocol):
     """
 
     def started(self, run: Run) -> asyncio.Future[None]:
-        """A run began."""
+        """A run began; a session that was nobody's is its user's from now on.
+
+        The future fails with SessionNotFound when the session is somebody else's.
+        """
 
     def ended(self, run: Run) -> asyncio.Future[None]:
         """A run has ended, with its status, exit code and figures; its checkpoint is no longer needed."""

@@ -22,7 +22,7 @@ from core.runs.log import RunLog
 from core.runs.provider_id import ProviderId
 from core.runs.reading import RunReaders
 from core.runs.records import RunRecords
-from core.runs.run import Run, Used, head_of, terminal_payload
+from core.runs.run import Run, Used, exit_code_of, head_of, terminal_payload
 from core.runs.watchdog import Watchdog
 from core.runs.writes import Writes
 from core.settings import Runs
@@ -222,12 +222,12 @@ class RunRegistry(RunReaders):
     ) -> bool:
         """End a run; False when it had ended before. An agent that confirms an abort gives 0 and `aborted`.
 
-        `interrupted` is for what a close cuts off. Raises RunNotFound.
+        What is no exit code counts as 1. `interrupted` is for what a close cuts off. Raises RunNotFound.
         """
         entry = self._kept.entry(run_id)
         if entry.run.ended:
             return False
-        self._end(entry, exit_code=exit_code, aborted=aborted, interrupted=interrupted)
+        self._end(entry, exit_code=exit_code_of(exit_code), aborted=aborted, interrupted=interrupted)
         return True
 
     def abort(self, run_id: str, reason: str = "") -> None:
@@ -273,14 +273,18 @@ class RunRegistry(RunReaders):
             self._kept.moved(entry)
 
     async def recorded(self, run: Run) -> None:
-        """Until the run's start, and its end if it has ended, are durable. Raises StorageFailed.
+        """Until the run's start, and its end if it has ended, are durable. Raises StorageFailed, and SessionNotFound
+        where its session turned out to be somebody else's.
 
         Returns at once for a run whose caller records it, and for one that is no longer kept.
         """
         entry = self._kept.find(run.id)
-        if entry is not None and entry.write is not None:
-            await asyncio.wait({entry.write})
-            entry.write.result()
+        written = None
+        while entry is not None and entry.write is not None and entry.write is not written:
+            # it may end meanwhile, which is another write
+            written = entry.write
+            await asyncio.wait({written})
+            written.result()
 
     async def provider_id(self, session_key: str) -> str | None:
         """What the provider calls this session, as far as that is durable. Raises StorageFailed."""

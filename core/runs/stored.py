@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from core.clock import Clock
 from core.runs.run import Run, RunStatus
-from core.store import run_records
+from core.store import run_records, sessions
+from core.store.audit_records import HOUSE
 from core.store.database import Database
 from core.store.orphans import close_orphans
 from core.store.prices import PriceList
@@ -36,7 +37,14 @@ class StoredRuns:
             epoch=self._epoch,
             started_at=run.started_at,
         )
-        return self._database.submit(lambda connection: run_records.start(connection, start))
+        stamp = self._stamp(run.user_id)
+
+        def unit(connection: Connection) -> None:
+            if stamp.owner is not None:
+                sessions.take(connection, start.session_key, 0, stamp)
+            run_records.start(connection, start)
+
+        return self._database.submit(unit)
 
     def ended(self, run: Run) -> asyncio.Future[None]:
         status = run.status
@@ -77,8 +85,8 @@ class StoredRuns:
 
         return await self._database.write(lambda connection: close_orphans(connection, self._prices, stamp))
 
-    def _stamp(self) -> Stamp:
-        return Stamp(now=self._clock.now(), epoch=self._epoch)
+    def _stamp(self, owner: str | None = None) -> Stamp:
+        return Stamp(now=self._clock.now(), epoch=self._epoch, actor=owner or HOUSE, owner=owner)
 
 
 def _nothing(unit: Callable[[Connection], object]) -> Callable[[Connection], None]:

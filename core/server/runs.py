@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from core.errors import Forbidden, InvalidArgument, RunNotFound, SessionNotFound
 from core.protocol import RunBatch, Wire
-from core.runs import Control, Dropped, Published, Run, Swallowed
+from core.runs import Control, Dropped, Published, Run, Swallowed, position
 from core.server.auth import Principal
 from core.server.fields import text
 from core.server.keys import is_of_another
@@ -43,24 +43,24 @@ class StartBody(Body):
 
 
 class Report(Body):
-    """One event, and the reporter's own number for it."""
+    """One event, and the reporter's own number for it; the registry checks both, after it has looked for the run."""
 
-    event: dict[str, Any]
-    producer_seq: int | None = None
+    event: Any
+    producer_seq: Any = None
 
 
 class ReportsBody(Body):
     """One event, or many in order."""
 
-    event: dict[str, Any] | None = None
-    producer_seq: int | None = None
+    event: Any = None
+    producer_seq: Any = None
     events: list[Report] | None = None
 
 
 class CompleteBody(Body):
-    """How the agent ended."""
+    """How the agent ended; what is no exit code counts as 1."""
 
-    exit_code: int = 1
+    exit_code: Any = 1
     aborted: bool = False
 
 
@@ -113,6 +113,7 @@ class RunDoor:
     async def start(self, call: Call) -> Started:
         """Begin a run for an agent elsewhere; answers when that is durable."""
         body: StartBody = call.body
+        self._core.check_ready()
         user = await self._owner(call.principal, body)
         run = self._runs.start(
             body.session_key,
@@ -120,7 +121,13 @@ class RunDoor:
             user_id=user,
             model=None if body.model is None else text(body.model, "$.model"),
         )
-        await self._runs.recorded(run)
+        try:
+            await self._runs.recorded(run)
+        except BaseException:
+            # its reporter never hears its id, so nobody else would end it
+            if not run.ended:
+                self._runs.complete(run.id)
+            raise
         return Started(run_id=run.id, session_key=run.session_key, provider=run.provider)
 
     async def publish(self, call: Call) -> Answer | Reported:
@@ -171,7 +178,7 @@ class RunDoor:
         run = self._run(call)
         await self._note(call, run.session_key)
         if not _wants_stream(call):
-            return await self._core.run_events(run.id, call.number("after", int, 0), wait=call.wait())
+            return await self._core.run_events(run.id, _number(call.text("after")), wait=call.wait())
         place = call.request.headers.get("last-event-id") or call.text("after")
         return self._stream(call, run, _number(place), b"")
 
@@ -209,19 +216,24 @@ class RunDoor:
         return run
 
     async def _owner(self, principal: Principal, body: StartBody) -> str | None:
-        """Whose run it will be. Raises Forbidden or SessionNotFound for what is somebody else's."""
+        """Whose run it will be: the session's owner's, where nobody is named.
+
+        Raises Forbidden or SessionNotFound for what is somebody else's.
+        """
         key = text(body.session_key, "$.sessionKey")
-        user = None if body.user_id is None else text(body.user_id, "$.userId")
+        user = text(body.user_id or "", "$.userId") or None
         if principal.role == "user":
             if user not in (None, principal.user):
                 raise Forbidden(
                     f"$.userId: the token {principal.name!r} stands for {principal.user!r} alone; leave it out"
                 )
             user = principal.user
-        if user is None:
-            return None
         stored = await self._core.database.read(lambda connection: sessions.look(connection, key))
-        owner = stored.owner if stored is not None else None
+        owner, latest = stored.owner if stored is not None else None, self._runs.current(key)
+        if owner is None and latest is not None:
+            owner = latest.user_id
+        if user is None:
+            return owner
         if owner not in (None, user) or is_of_another(key, user):
             raise SessionNotFound(f"there is no session {key!r:.200} for this user")
         return user
@@ -241,4 +253,7 @@ def _wants_stream(call: Call) -> bool:
 
 def _number(place: str) -> int:
     """A place that a reader says it has; what is no number, or below 0, counts as 0."""
-    return int(place) if place.isascii() and place.isdecimal() and len(place) <= 18 else 0
+    try:
+        return position(msgspec.convert(place, int | float, strict=False))
+    except msgspec.ValidationError:
+        return 0

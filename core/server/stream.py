@@ -1,8 +1,9 @@
 """A run as server-sent events, as ``curl -N``, a browser's EventSource and any HTTP client follow it.
 
 Every frame of the run is one event whose ``id`` is its place, so that whoever comes back with ``Last-Event-ID`` gets
-what followed, and nothing twice. What is pending goes out in one write. Two kinds of events have a name and no id:
-``subscribed``, the acknowledgement and always the first, and ``lagged``, the last for who read too slowly.
+what followed, and nothing twice. What is pending goes out in one write. Two kinds of events have a name:
+``subscribed``, the acknowledgement and always the first, and ``lagged``, the last for who read too slowly. They have
+no id, unless all that a reader still had to get is gone: then the acknowledgement is the last that is told of it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class LaggedBehind(Wire, frozen=True, kw_only=True):
     """The follower was dropped; what is still there begins after `resume_after`."""
 
     run_id: str
+    session_key: str
     after: int
     resume_after: int
 
@@ -64,7 +66,7 @@ class RunStream(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             if scope["method"] != "HEAD":
-                await _write(send, _RETRY + _named("subscribed", self._acknowledgement()))
+                await _write(send, _RETRY + self._acknowledgement())
                 while data := await self._next():
                     await _write(send, data)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -77,9 +79,9 @@ class RunStream(Response):
             pass
         self._subscription.close()
 
-    def _acknowledgement(self) -> Subscribed:
+    def _acknowledgement(self) -> bytes:
         followed = self._subscription
-        return Subscribed(
+        told = Subscribed(
             run_id=followed.run.id,
             session_key=followed.run.session_key,
             after=followed.after,
@@ -87,6 +89,9 @@ class RunStream(Response):
             first_seq=followed.first_seq,
             last_seq=followed.last_seq,
         )
+        gone = followed.first_seq > followed.last_seq > followed.after
+        place = b"id: %b%d\n" % (self._place, followed.last_seq) if gone else b""
+        return place + _named("subscribed", told)
 
     async def _next(self) -> bytes:
         """What goes out next; empty when there is no more."""
@@ -98,9 +103,10 @@ class RunStream(Response):
             return _HEARTBEAT
         except Lagged as lag:
             # its subscription is closed, so that nothing comes after this
-            return _named(
-                "lagged", LaggedBehind(run_id=lag.run_id, after=lag.after, resume_after=lag.resume_after)
+            behind = LaggedBehind(
+                run_id=run.id, session_key=run.session_key, after=lag.after, resume_after=lag.resume_after
             )
+            return _named("lagged", behind)
         return b"".join(
             [b"id: %b%d\ndata: %b\n\n" % (self._place, event.seq, frame(run, event)) for event in events]
         )

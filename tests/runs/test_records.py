@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from core.clock import ManualClock
+from core.errors import SessionNotFound
 from core.runs import Run, RunLog, RunRecords, StoredRuns
-from core.store import run_records
+from core.store import run_records, sessions
 from core.store.database import Database
 from core.store.message_records import page_in
 from core.store.prices import PriceList
@@ -103,3 +104,18 @@ async def test_the_text_of_an_orphan_becomes_a_partial_message(database: Databas
         ("assistant", "half an ans", True, "r1")
     ]
     assert await later.interrupt_orphans() == 0
+
+
+async def test_a_session_is_whose_run_was_its_first(database: Database) -> None:
+    records = StoredRuns(database, epoch="one", clock=ManualClock(1_000), prices=PriceList([]))
+    first, second, nobodys = a_run("r1"), a_run("r2"), a_run("r3", "s2")
+    second.user_id, nobodys.user_id = "somebody else", None
+    await records.started(first)
+    with pytest.raises(SessionNotFound):
+        await records.started(second)
+    assert await records.status("r2") is None
+    await records.started(nobodys)
+    stored = await database.read(
+        lambda connection: [sessions.look(connection, each) for each in ("s1", "s2")]
+    )
+    assert [each and each.owner for each in stored] == ["u", None]

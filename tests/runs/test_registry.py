@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import InvalidArgument, NoActiveRun, RunInProgress, RunNotFound, ShuttingDown, StorageFailed
 from core.protocol import Progress
-from core.runs import Dropped, Published, RunRegistry, Swallowed, Used
+from core.runs import Dropped, Published, Run, RunRegistry, Swallowed, Used
 from tests.runs.fakes import House, MemoryRecords, ready, text
 
 
@@ -29,6 +29,38 @@ async def test_every_frame_names_run_session_and_number() -> None:
     assert frames(house.registry, run.id) == [
         {"runId": "r1", "sessionKey": 's"1', "seq": 1, "kind": "text", "content": "a"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("after", "seqs", "truncated"),
+    [
+        (-5, [3, 4, 5], True),
+        (0, [3, 4, 5], True),
+        (1, [3, 4, 5], True),
+        (2, [3, 4, 5], False),
+        (4, [5], False),
+        (5, [], False),
+        (99, [], False),
+    ],
+)
+async def test_a_replay_is_what_comes_after_and_tells_its_gap(
+    after: int, seqs: list[int], truncated: bool
+) -> None:
+    house = House(buffer_events=3)
+    run = house.registry.start("s1", "acme")
+    house.registry.append(run, ready(*"abcde"))
+    replay = house.registry.replay(run.id, after)
+    assert [msgspec.json.decode(frame)["seq"] for frame in replay.events] == seqs
+    assert (replay.truncated, replay.first_seq, replay.last_seq) == (truncated, 3, 5)
+
+
+@pytest.mark.parametrize(("after", "truncated"), [(0, True), (1, True), (2, False), (3, False)])
+async def test_a_replay_of_an_empty_buffer_tells_what_is_gone(after: int, truncated: bool) -> None:
+    house = House(buffer_bytes=200)
+    run = house.registry.start("s1", "acme")
+    house.registry.append(run, ready("a", "x" * 1000))
+    replay = house.registry.replay(run.id, after)
+    assert (replay.events, replay.truncated, replay.first_seq, replay.last_seq) == ([], truncated, 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +262,20 @@ async def test_an_abort_that_is_not_answered_is_forced() -> None:
     assert not house.registry.complete(run.id, exit_code=0, aborted=True)
 
 
+async def test_a_stalled_run_that_is_stopped_does_not_come_back() -> None:
+    house = House(abort_seconds=10, stall_seconds=5)
+    run = house.registry.start("s1", "acme", stop=lambda _reason: None)
+    house.clock.advance(5)
+    house.registry.abort(run.id, "enough")
+    house.registry.append(run, ready("a last word"))
+    assert run.state == "aborting"
+    house.clock.advance(9.999)
+    assert not run.ended
+    house.clock.advance(0.001)
+    assert (run.state, run.exit_code) == ("aborted", 1)
+    assert await house.changes(run) == ["started", "stalled", "aborting", "ended"]
+
+
 async def test_an_agent_that_cannot_be_asked_is_not_waited_for() -> None:
     def broken(_reason: str) -> None:
         raise RuntimeError("gone")
@@ -429,6 +475,38 @@ async def test_starts_and_ends_are_recorded() -> None:
         "r4": "interrupted",
     }
     assert house.records.exit_codes == {"r1": 0, "r2": 1, "r3": 1, "r4": 1}
+
+
+async def test_what_is_no_exit_code_is_recorded_as_a_failure() -> None:
+    house = House()
+    run = house.registry.start("s1", "acme")
+    house.registry.complete(run.id, exit_code=2**63)
+    await house.registry.settle()
+    assert house.records.exit_codes == {"r1": 1}
+    assert frames(house.registry, run.id)[-1]["exitCode"] == 1
+
+
+async def test_who_waits_for_a_start_waits_for_an_end_that_comes_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House()
+    writes: list[asyncio.Future[None]] = []
+
+    def write(_run: Run) -> asyncio.Future[None]:
+        writes.append(asyncio.get_running_loop().create_future())
+        return writes[-1]
+
+    for name in ("started", "ended"):
+        monkeypatch.setattr(house.records, name, write)
+    run = house.registry.start("s1", "acme")
+    waiting = asyncio.create_task(house.registry.recorded(run))
+    await asyncio.sleep(0)
+    house.registry.abort(run.id, "at once")
+    for written in writes:
+        assert not waiting.done()
+        written.set_result(None)
+        await asyncio.sleep(0.001)
+    await waiting
 
 
 async def test_a_run_that_its_caller_records_is_left_alone() -> None:
