@@ -55,6 +55,7 @@ from core.store.lock import FolderLock, lock_for
 from core.store.opening import backend_of
 from core.store.pins import Pins
 from core.store.prices import PriceList
+from core.store.retention import Retention
 from core.store.why_model import why_model
 from core.turn import ChatSession, ChatSessions, Ledger, Turns
 
@@ -146,6 +147,7 @@ class SessionCore:
             clock=self.clock,
         )
         self.readings = Readings(self.database, self.clock)
+        self.retention = Retention(settings.retention, self.database, self.clock)
         self._background: list[asyncio.Task[None]] = []
         self._leaving = False
         self._closed = False
@@ -213,6 +215,7 @@ class SessionCore:
             core._keep(core.router.run(), "router sweep")
             core._keep(core._expire_pins(), "pin expiry")
             core._keep(core.reconciler.run(), "reconciler")
+            core._keep(core.retention.run(), "retention")
         return core
 
     # ------------------------------------------------------------------------------------- the Core protocol

@@ -109,6 +109,24 @@ class AuditPage(Wire, frozen=True, kw_only=True):
     before: int | None
 
 
+class StoredSession(Wire, frozen=True, kw_only=True):
+    """What is stored of one session, live or not: whose it is, and how many messages it has."""
+
+    session_key: str
+    owner: str | None
+    project: str | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    messages: int
+
+
+class SessionsPage(Wire, frozen=True, kw_only=True):
+    """Stored sessions in the order of their keys; `after` asks for the page that follows them."""
+
+    sessions: list[StoredSession]
+    after: str | None
+
+
 class SessionDetail(Wire, frozen=True, kw_only=True):
     """All that is known of one session key, live or not."""
 

@@ -29,6 +29,10 @@ READ: frozenset[Role] = frozenset({"operator", "service", "user"})
 """Content of messages and runs: an operator's reading is audited, a user's own only."""
 FOLLOW: frozenset[Role] = READ | {"open"}
 """What is being produced, as it comes: on an open data plane anybody may follow, as anybody may ask."""
+WRITE: frozenset[Role] = frozenset({"service", "user"})
+"""Messages of one's own telling: never on a data plane that is open to anybody."""
+KNOW: frozenset[Role] = SEE | WRITE
+"""Which sessions there are and what they cost, without what is said in them; a user knows the own ones."""
 ACT: frozenset[Role] = frozenset({"operator"})
 ANYBODY: frozenset[Role] = frozenset()
 

@@ -8,24 +8,19 @@ from typing import Any, cast, get_args
 import msgspec
 from starlette.responses import StreamingResponse
 
-from core.errors import InvalidArgument, MaitredError, SessionNotFound
+from core.errors import InvalidArgument, MaitredError
 from core.protocol import (
     AuditPage,
     EventBatch,
     Explained,
     Explanation,
-    HistoryPage,
     Outcome,
     Preview,
-    SearchHit,
-    SessionDetail,
 )
-from core.readings import What
 from core.server.auth import ACT
 from core.server.responses import error_response, json_response
 from core.server.routes import Call
 from core.session_core import SessionCore
-from core.store import sessions
 
 _MOST_EVENTS = 10_000
 
@@ -33,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ControlPlane:
-    """The handlers of the control plane and of the reading part of the data plane."""
+    """The handlers of the control plane."""
 
     def __init__(self, core: SessionCore) -> None:
         self._core = core
@@ -62,28 +57,6 @@ class ControlPlane:
     async def preview(self, call: Call) -> Preview:
         """What a command would hit."""
         return await self._core.preview(call.body)
-
-    async def session(self, call: Call) -> SessionDetail:
-        """All about one session."""
-        return await self._core.session(call.param("key"))
-
-    async def history(self, call: Call) -> HistoryPage:
-        """A page of messages."""
-        key = call.param("key")
-        user = call.principal.user
-        if user is not None:
-            stored = await self._core.database.read(lambda connection: sessions.look(connection, key))
-            _check_owner(stored.owner if stored is not None else None, user, key)
-        await self._note(call, "history", key)
-        return await self._core.history(
-            key, before=call.number("before", int, 0) or None, limit=call.number("limit", int, 100)
-        )
-
-    async def search(self, call: Call) -> list[SearchHit]:
-        """Messages that hold every word."""
-        key = call.text("sessionKey") or None
-        await self._note(call, "search", key)
-        return await self._core.search(call.text("q"), limit=call.number("limit", int, 20), session_key=key)
 
     async def audit(self, call: Call) -> AuditPage:
         """The operators' acts, newest first."""
@@ -115,16 +88,6 @@ class ControlPlane:
         except MaitredError as error:
             return error_response(error)
         return json_response({"status": "ready"})
-
-    async def _note(self, call: Call, what: What, session_key: str | None) -> None:
-        if call.principal.role == "operator":
-            await self._core.readings.note(_actor(call), what, session_key)
-
-
-def _check_owner(owner: str | None, user: str | None, session_key: str) -> None:
-    """Raises SessionNotFound when a user asks for what is somebody else's; who is no user may see it."""
-    if user is not None and owner != user:
-        raise SessionNotFound(f"nothing is known of a session {session_key!r}")
 
 
 def _actor(call: Call) -> str:

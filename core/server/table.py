@@ -14,9 +14,10 @@ from core.protocol import (
     RunBatch,
     SearchHit,
     SessionDetail,
+    SessionsPage,
 )
 from core.runs import Control, Dropped, Published, Swallowed
-from core.server.auth import ACT, ANYBODY, DATA, FOLLOW, READ, SEE
+from core.server.auth import ACT, ANYBODY, DATA, FOLLOW, KNOW, READ, SEE, WRITE
 from core.server.chat import ChatBody, ChatDoor
 from core.server.control import ControlPlane
 from core.server.routes import Route
@@ -32,6 +33,7 @@ from core.server.runs import (
     Started,
 )
 from core.server.seats import GateBody, SeatBody, SeatDoor
+from core.server.sessions import Appended, MessagesBody, SessionDoor
 from core.session_core import SessionCore
 
 
@@ -40,6 +42,7 @@ def routes(core: SessionCore) -> list[Route]:
     return [
         *_data_plane(ChatDoor(core), SeatDoor(core)),
         *_runs(RunDoor(core)),
+        *_stored(SessionDoor(core)),
         *_control_plane(ControlPlane(core)),
     ]
 
@@ -116,20 +119,33 @@ def _runs(runs: RunDoor) -> list[Route]:
     ]
 
 
-def _control_plane(control: ControlPlane) -> list[Route]:
-    """What consoles and scripts call, and what watches over the process."""
+def _stored(stored: SessionDoor) -> list[Route]:
+    """What is remembered of sessions, and what was said in them."""
     return [
-        Route(
-            method="GET", path="/v1/sessions/{key}", roles=SEE, gives=SessionDetail, handler=control.session
-        ),
+        Route(method="GET", path="/v1/sessions", roles=KNOW, gives=SessionsPage, handler=stored.listed),
+        Route(method="GET", path="/v1/sessions/{key}", roles=KNOW, gives=SessionDetail, handler=stored.look),
         Route(
             method="GET",
             path="/v1/sessions/{key}/messages",
             roles=READ,
             gives=HistoryPage,
-            handler=control.history,
+            handler=stored.read,
         ),
-        Route(method="GET", path="/v1/search", roles=ACT, gives=list[SearchHit], handler=control.search),
+        Route(
+            method="POST",
+            path="/v1/sessions/{key}/messages",
+            roles=WRITE,
+            takes=MessagesBody,
+            gives=Appended,
+            handler=stored.append,
+        ),
+        Route(method="GET", path="/v1/search", roles=READ, gives=list[SearchHit], handler=stored.search),
+    ]
+
+
+def _control_plane(control: ControlPlane) -> list[Route]:
+    """What consoles and scripts call, and what watches over the process."""
+    return [
         Route(method="GET", path="/v1/view", roles=SEE, handler=control.view),
         Route(method="GET", path="/v1/events", roles=SEE, gives=EventBatch, handler=control.events),
         Route(

@@ -13,6 +13,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 # TOML has an infinity, which no clock can wait for and no price can be
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Days = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
 Usd = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -134,6 +135,15 @@ class Runs(Section, frozen=True, kw_only=True):
     on_disconnect: Literal["abort", "continue"] = "abort"
 
 
+class Retention(Section, frozen=True, kw_only=True):
+    """For how many days what is remembered is kept (0: for ever), and how often it is looked through."""
+
+    message_days: Days = 0
+    run_days: Days = 0
+    audit_days: Days = 0
+    purge_seconds: PositiveSeconds = 3600
+
+
 class Upstream(Section, frozen=True, kw_only=True):
     """An OpenAI-compatible server and the models it serves."""
 
@@ -173,6 +183,7 @@ class Settings(Section, frozen=True, kw_only=True):
     router: Router = Router()
     pins: Pins = Pins()
     runs: Runs = Runs()
+    retention: Retention = Retention()
     upstreams: list[Upstream] = []
     tokens: list[Token] = []
     console: Console = Console()

@@ -16,7 +16,7 @@ from core.store import audit_records
 from core.store.conversation import Reconciled, reconcile
 from core.store.database import Database
 from core.store.message import Prepared, check_key, clean_message, prepare
-from core.store.message_records import append_in, clear_in, page_in, replace_in
+from core.store.message_records import append_all_in, append_in, clear_in, page_in, replace_in
 from core.store.sessions import Stamp
 
 __all__ = ["Details", "History", "Reconciled", "append_in", "clear_in", "page_in", "reconcile", "replace_in"]
@@ -68,6 +68,26 @@ class History:
             lambda connection: append_in(connection, session_key, message, stamp)
         )
 
+    async def append_all(
+        self,
+        session_key: str,
+        new: Iterable[Mapping[str, Any]],
+        *,
+        actor: str,
+        owner: str | None = None,
+        project: str | None = None,
+    ) -> int:
+        """Append messages as a history page shows them, all or none; answers the first one's number.
+
+        Raises InvalidArgument for a bad key or message, SessionNotFound for somebody else's session.
+        """
+        check_key(session_key)
+        prepared = [given(message, f"$.messages[{index}]") for index, message in enumerate(new)]
+        stamp = Stamp(now=self._clock.now(), epoch=self._epoch, actor=actor, owner=owner, project=project)
+        return await self._database.write(
+            lambda connection: append_all_in(connection, session_key, prepared, stamp)
+        )
+
     async def page(self, session_key: str, before: int | None = None, limit: int = 100) -> HistoryPage:
         """See `page_in`."""
         return await self._database.read(lambda connection: page_in(connection, session_key, before, limit))
@@ -77,7 +97,7 @@ class History:
     ) -> int:
         """Swap the history for these messages (role, content, and `timestamp` where known); see `replace_in`."""
         check_key(session_key)
-        prepared = [_given(message, f"$.messages[{index}]") for index, message in enumerate(new)]
+        prepared = [given(message, f"$.messages[{index}]") for index, message in enumerate(new)]
         stamp = self._stamp(actor)
         return await self._database.write(
             lambda connection: replace_in(connection, session_key, prepared, stamp)
@@ -93,8 +113,11 @@ class History:
         return Stamp(now=self._clock.now(), epoch=self._epoch, actor=actor)
 
 
-def _given(message: object, path: str) -> Prepared:
-    """A message of `replace`, as a history page shows it; without the fields that only a page has it is as good."""
+def given(message: object, path: str) -> Prepared:
+    """A message as a history page shows it; without the fields that only a page has it is as good.
+
+    `path` is where it stands. Raises InvalidArgument with it.
+    """
     cleaned = clean_message(message, path)
     cleaned.pop("seq", None)
     at = _time(cleaned.pop("timestamp", None), f"{path}.timestamp")

@@ -32,8 +32,13 @@ _REMOVE = "DELETE FROM messages WHERE session_key = ? AND seq > ? AND seq < ?"
 
 def append_in(connection: Connection, session_key: str, message: Prepared, stamp: Stamp) -> int:
     """Append one message; answers its number. Raises SessionNotFound for somebody else's session."""
-    session = sessions.take(connection, session_key, 1, stamp)
-    insert(connection, session_key, session, (message,), stamp, audited=True)
+    return append_all_in(connection, session_key, (message,), stamp)
+
+
+def append_all_in(connection: Connection, session_key: str, new: Sequence[Prepared], stamp: Stamp) -> int:
+    """Append messages; answers the first one's number. Raises like `append_in`."""
+    session = sessions.take(connection, session_key, len(new), stamp)
+    insert(connection, session_key, session, new, stamp, audited=True)
     return session.next_seq
 
 

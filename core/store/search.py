@@ -57,10 +57,16 @@ def index_stored(connection: Connection, message_id: int, content: str) -> None:
 
 
 def find(
-    connection: Connection, query: str, *, limit: int = 20, session_key: str | None = None
+    connection: Connection,
+    query: str,
+    *,
+    limit: int = 20,
+    session_key: str | None = None,
+    owner: str | None = None,
 ) -> list[SearchHit]:
     """Messages that hold every word of the query as a whole word: best first, then newest.
 
+    They are those of one session where that is named, else of one owner's sessions, else of all.
     A query without a word, or with one too long to be indexed, finds nothing. Raises InvalidArgument for a limit
     outside 1 to 1000 or a bad key.
     """
@@ -70,7 +76,7 @@ def find(
     wanted = dict.fromkeys(words_of(query))
     if not wanted or any(len(word.encode()) > LONGEST_WORD for word in wanted):
         return []
-    matched = _match(connection, list(wanted), limit, session_key)
+    matched = _match(connection, list(wanted), limit, session_key, owner)
     return [_hit(found, wanted.keys()) for found in matched]
 
 
@@ -143,17 +149,21 @@ def _sweep(connection: Connection, last: int) -> None:
     pending.defer(connection, _UNINDEX_STRAY, (last, last))
 
 
-def _match(connection: Connection, wanted: list[str], limit: int, session_key: str | None) -> list[_Found]:
+def _match(
+    connection: Connection, wanted: list[str], limit: int, session_key: str | None, owner: str | None
+) -> list[_Found]:
     """The rows of the hits. FTS5 takes quadratic time over very many words: the shortest ones are looked for here."""
     wanted.sort(key=len, reverse=True)
     rest = set(wanted[_MOST_MATCHED:])
     kept = word_index.of(connection)
     expression = kept.expression(wanted[:_MOST_MATCHED])
     most = _ALL if rest else limit
-    if session_key is None:
-        rows = driver.each(connection, kept.find, (expression, most))
-    else:
+    if session_key is not None:
         rows = driver.each(connection, kept.find_within, (expression, session_key, most))
+    elif owner is not None:
+        rows = driver.each(connection, kept.find_owned, (expression, owner, most))
+    else:
+        rows = driver.each(connection, kept.find, (expression, most))
     found = (_Found(*row) for row in rows)
     if not rest:
         return list(found)

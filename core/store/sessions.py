@@ -11,8 +11,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from core.clock import timestamp
 from core.errors import SessionNotFound
+from core.protocol import SessionsPage, StoredSession
 from core.store import audit_records, driver
+from core.store.message import check_key, check_limit
 from core.store.tables import sessions
 
 
@@ -109,6 +112,32 @@ def look(connection: Connection, session_key: str) -> Stored | None:
     columns = [sessions.c[name] for name in Stored.__struct_fields__]
     row = connection.execute(select(*columns).where(sessions.c.session_key == session_key)).mappings().first()
     return None if row is None else Stored(**row)
+
+
+def page(
+    connection: Connection, *, after: str = "", limit: int = 100, owner: str | None = None
+) -> SessionsPage:
+    """The stored sessions whose keys come after one, all or one owner's, in the order of their keys.
+
+    Raises InvalidArgument for a limit outside 1 to 1000 or a key that cannot be one.
+    """
+    check_limit(limit)
+    query = select(sessions).where(sessions.c.session_key > (check_key(after, "after") if after else ""))
+    if owner is not None:
+        query = query.where(sessions.c.owner == check_key(owner, "owner"))
+    found = connection.execute(query.order_by(sessions.c.session_key).limit(limit + 1)).all()
+    listed = [
+        StoredSession(
+            session_key=row.session_key,
+            owner=row.owner,
+            project=row.project,
+            created_at=timestamp(row.created_at),
+            updated_at=timestamp(row.updated_at),
+            messages=row.messages,
+        )
+        for row in found[:limit]
+    ]
+    return SessionsPage(sessions=listed, after=listed[-1].session_key if len(found) > limit else None)
 
 
 def _session(row: tuple[Any, ...], taken: int) -> Session:

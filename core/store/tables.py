@@ -113,6 +113,8 @@ sessions = Table(
     Column("provider_session_id", _String),
 )
 
+Index("sessions_by_owner", sessions.c.owner, sessions.c.session_key)
+
 messages = Table(
     "messages",
     metadata,
@@ -143,6 +145,8 @@ removed_messages = Table(
     Column("length", BigInteger, nullable=False),
 )
 """What the audit keeps of an appended message that was removed: number, time, length."""
+
+Index("removed_messages_by_time", removed_messages.c.at)
 
 configuration = Table(
     "configuration",
@@ -199,6 +203,7 @@ runs = Table(
     Column("estimated", Boolean, nullable=False, default=False),
 )
 Index("runs_by_session", runs.c.session_key, runs.c.started_at)
+Index("runs_by_end", runs.c.ended_at)
 Index(
     "runs_running",
     runs.c.status,

@@ -33,6 +33,8 @@ class WordIndex(msgspec.Struct, frozen=True, kw_only=True):
     """(expression, most): the best matching messages."""
     find_within: str
     """(expression, session key, most): the same among those of one session."""
+    find_owned: str
+    """(expression, owner, most): the same among those of one owner's sessions."""
 
 
 def _places(words: str) -> str:
@@ -54,6 +56,7 @@ FROM (
 ORDER BY best.rank, best.at DESC, best.id DESC
 """
 _WITHIN = "AND messages.session_key = ?"
+_OWNED = "AND messages.session_key IN (SELECT session_key FROM sessions WHERE owner = ?)"
 _FIND_FTS5 = _FIND.format(rank="message_words.rank", tables="message_words", matches="message_words MATCH ?")
 # ts_rank(…, 1): as with bm25, a word counts for less in a long text
 _FIND_TSVECTOR = _FIND.format(
@@ -70,6 +73,7 @@ FTS5 = WordIndex(
     expression=lambda words: " ".join(f'"{word}"' for word in words),
     find=_FIND_FTS5.format(within=""),
     find_within=_FIND_FTS5.format(within=_WITHIN),
+    find_owned=_FIND_FTS5.format(within=_OWNED),
 )
 """SQLite's full-text index; its rank is bm25."""
 
@@ -86,6 +90,7 @@ TSVECTOR = WordIndex(
     expression=lambda words: " & ".join(f"'{word}'" for word in words),
     find=_FIND_TSVECTOR.format(within=""),
     find_within=_FIND_TSVECTOR.format(within=_WITHIN),
+    find_owned=_FIND_TSVECTOR.format(within=_OWNED),
 )
 """PostgreSQL's."""
 

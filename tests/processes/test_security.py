@@ -27,6 +27,7 @@ SETTINGS = "".join(
 )
 
 SEE, READ, ACT, DATA, ALL = "viewer operator", "operator service user", "operator", "service user", "*"
+WRITE, KNOW = "user service", "viewer operator service user"
 FOLLOW = "operator service user open"
 WHO_MAY = {
     "POST /v1/chat/completions": DATA,
@@ -42,9 +43,11 @@ WHO_MAY = {
     "POST /v1/runs/{run_id}/abort": DATA,
     "GET /v1/runs/{run_id}/control": DATA,
     "GET /v1/sessions/{key}/events": FOLLOW,
-    "GET /v1/sessions/{key}": SEE,
+    "GET /v1/sessions": KNOW,
+    "GET /v1/sessions/{key}": KNOW,
     "GET /v1/sessions/{key}/messages": READ,
-    "GET /v1/search": ACT,
+    "POST /v1/sessions/{key}/messages": WRITE,
+    "GET /v1/search": READ,
     "GET /v1/view": SEE,
     "GET /v1/events": SEE,
     "POST /v1/preview": ACT,
@@ -122,7 +125,7 @@ def address(path: str) -> str:
 
 def token_for(serving: Serving, method: str, path: str) -> tuple[str, str]:
     """A token that may call this route."""
-    return token(TOKENS["service"] if WHO_MAY[f"{method} {path}"] == DATA else serving.house.token())
+    return token(TOKENS["service"] if WHO_MAY[f"{method} {path}"] in (DATA, WRITE) else serving.house.token())
 
 
 ROUTES = every_route()
@@ -322,7 +325,7 @@ def test_roles(serving: Serving, upstream: Upstream, route: str) -> None:
             check_refused(answer, path, 401, "unauthorized")
             assert answer.headers["www-authenticate"] == "Bearer"
     local = send(serving, method, address(path), token(serving.house.token()), JSON)
-    assert (local.status == 403) == (may == DATA), "the local token is an operator's"
+    assert (local.status == 403) == (may in (DATA, WRITE)), "the local token is an operator's"
     assert upstream.requests == []
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from core.errors import InvalidArgument
-from core.store.search import snippet_of
+from core.store import sessions
+from core.store.search import find, snippet_of
 from core.store.words import words_of
 from tests.store.remembered import Remembered
 
@@ -235,3 +236,33 @@ def test_no_word_reaches_across_the_pieces_that_a_snippet_is_found_by(said: str)
 
     pieces = [word for piece in _PIECE.finditer(said) for word in words_of(piece.group())]
     assert pieces == words_of(unicodedata.normalize("NFC", said))
+
+
+async def test_one_owners_sessions(store: Remembered) -> None:
+    await store.history.append("a", "user", "a ripe plum", owner="ann")
+    await store.history.append("b", "user", "a sour plum", owner="bob")
+    await store.history.append("c", "user", "nobody's plum")
+
+    async def found(owner: str | None, **options: Any) -> list[str]:
+        hits = await store.database.read(lambda connection: find(connection, "plum", owner=owner, **options))
+        return sorted(hit.session_key for hit in hits)
+
+    assert await found("ann") == ["a"]
+    assert await found("nobody") == []
+    assert await found(None) == ["a", "b", "c"]
+    assert await found("ann", session_key="b") == ["b"], "the session that is named counts"
+
+
+async def test_sessions_are_listed_by_key_and_owner(store: Remembered) -> None:
+    for number, owner in enumerate(("ann", "bob", "ann", None)):
+        await store.history.append(f"k{number}", "user", "x", owner=owner)
+
+    async def listed(**options: Any) -> tuple[list[str], str | None]:
+        page = await store.database.read(lambda connection: sessions.page(connection, **options))
+        return [each.session_key for each in page.sessions], page.after
+
+    assert await listed() == (["k0", "k1", "k2", "k3"], None)
+    assert await listed(limit=2) == (["k0", "k1"], "k1")
+    assert await listed(limit=2, after="k1") == (["k2", "k3"], None)
+    assert await listed(owner="ann", limit=1) == (["k0"], "k0")
+    assert await listed(owner="ann", limit=1, after="k0") == (["k2"], None)

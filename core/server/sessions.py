@@ -1,0 +1,130 @@
+"""``/v1/sessions`` and ``/v1/search``: what is stored of sessions, for whoever may know.
+
+A user's token reaches that user's sessions: those of others do not exist (behaviours/runs.md, decision 10, for what
+was said as well). Reading content by an operator is an entry of the audit (behaviours/history.md, decision 8).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from core.errors import InvalidArgument, SessionNotFound
+from core.protocol import HistoryPage, SearchHit, SessionDetail, SessionsPage, Wire
+from core.readings import What
+from core.server.fields import text
+from core.server.keys import is_of_another, own_keys
+from core.server.routes import Call
+from core.session_core import SessionCore
+from core.store import search, sessions
+from core.store.history import History
+
+_MOST_MESSAGES = 1000
+
+
+class MessagesBody(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Messages to append, in order, each with role and content and whatever else belongs to it.
+
+    Whose session and which project it is, where that is not known yet; a user's token says the first by itself.
+    """
+
+    messages: list[Any]
+    user_id: str | None = None
+    project: str | None = None
+
+
+class Appended(Wire, frozen=True, kw_only=True):
+    """The messages are stored under these numbers."""
+
+    session_key: str
+    seqs: list[int]
+
+
+class SessionDoor:
+    """The handlers of stored sessions: list, look, read, append, search."""
+
+    def __init__(self, core: SessionCore) -> None:
+        self._core = core
+        self._history = History(core.database, core.clock, core.journal.epoch)
+
+    async def listed(self, call: Call) -> SessionsPage:
+        """The stored sessions by key, all or one owner's."""
+        owner, after, limit = (
+            call.principal.user or call.text("userId"),
+            call.text("after"),
+            self._limit(call, 100),
+        )
+        return await self._core.database.read(
+            lambda connection: sessions.page(connection, after=after, limit=limit, owner=owner or None)
+        )
+
+    async def look(self, call: Call) -> SessionDetail:
+        """All about one session."""
+        key = call.param("key")
+        await self._check_owner(call, key)
+        return await self._core.session(key)
+
+    async def read(self, call: Call) -> HistoryPage:
+        """A page of messages."""
+        key = call.param("key")
+        await self._check_owner(call, key)
+        await self._note(call, "history", key)
+        return await self._core.history(
+            key, before=call.number("before", int, 0) or None, limit=self._limit(call, 100)
+        )
+
+    async def append(self, call: Call) -> Appended:
+        """Store messages after those that are there, all or none."""
+        body: MessagesBody = call.body
+        key, owner = call.param("key"), call.principal.user
+        if not 0 < len(body.messages) <= _MOST_MESSAGES:
+            raise InvalidArgument(
+                f"$.messages: expected 1 to {_MOST_MESSAGES} of them, found {len(body.messages)}",
+                path="$.messages",
+            )
+        if owner is not None and not key.startswith(own_keys(owner)):
+            # whoever comes first owns a session: a user begins none under a key that somebody else may be waiting for
+            await self._check_owner(call, key)
+        owner = owner or text(body.user_id or "", "$.userId")
+        if owner and is_of_another(key, owner):
+            raise _unknown(key)
+        first = await self._history.append_all(
+            key,
+            body.messages,
+            actor=owner or call.principal.name,
+            owner=owner or None,
+            project=text(body.project or "", "$.project") or None,
+        )
+        return Appended(session_key=key, seqs=[*range(first, first + len(body.messages))])
+
+    async def search(self, call: Call) -> list[SearchHit]:
+        """Messages that hold every word: of one session, of a user's own, or of all."""
+        key, query, limit = call.text("sessionKey") or None, call.text("q"), self._limit(call, 20)
+        if key is not None:
+            await self._check_owner(call, key)
+        await self._note(call, "search", key)
+        owner = call.principal.user
+        return await self._core.database.read(
+            lambda connection: search.find(connection, query, limit=limit, session_key=key, owner=owner)
+        )
+
+    def _limit(self, call: Call, default: int) -> int:
+        return call.number("limit", int, default)
+
+    async def _check_owner(self, call: Call, session_key: str) -> None:
+        """Raises SessionNotFound when a user asks for what is not theirs; who is no user may see it."""
+        user = call.principal.user
+        if user is None:
+            return
+        stored = await self._core.database.read(lambda connection: sessions.look(connection, session_key))
+        if stored is None or stored.owner != user:
+            raise _unknown(session_key)
+
+    async def _note(self, call: Call, what: What, session_key: str | None) -> None:
+        if call.principal.role == "operator":
+            await self._core.readings.note(call.principal.name, what, session_key)
+
+
+def _unknown(session_key: str) -> SessionNotFound:
+    return SessionNotFound(f"nothing is known of a session {session_key!r}")
