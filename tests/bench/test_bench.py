@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import load
+from tests.bench import load, remembered
 from tests.bench.__main__ import benches
 from tests.bench.client import connect
 from tests.bench.load import Target
@@ -26,9 +26,17 @@ def target(upstream: Upstream) -> Target:
 
 
 def test_every_bench_is_found() -> None:
-    assert {"admission", "gateway", "idle", "live_drawing", "sandbox", "start", "table_drawing"} <= set(
-        benches()
-    )
+    expected = {
+        "admission",
+        "gateway",
+        "idle",
+        "live_drawing",
+        "remembered",
+        "sandbox",
+        "start",
+        "table_drawing",
+    }
+    assert expected <= set(benches())
     assert {"load", "terminal", "waiting"}.isdisjoint(benches())
 
 
@@ -71,6 +79,21 @@ async def test_an_answer_that_is_not_whole_is_told(target: Target) -> None:
 def test_a_request_never_repeats_a_conversation(target: Target) -> None:
     asked = [str(target.request("echo", stream=False)["messages"]) for _ in range(3)]
     assert len(set(asked)) == 3
+
+
+async def test_a_long_session_is_measured(tmp_path: Path) -> None:
+    figures = await remembered.long_session(tmp_path, 300)
+    assert len(figures) == 3
+    assert all(taken > 0 for taken, _ in figures.values())
+
+
+def test_a_start_is_measured(tmp_path: Path) -> None:
+    best, median = remembered.starts(tmp_path, 50)
+    assert 0 < best <= median
+
+
+async def test_pins_are_measured() -> None:
+    assert all(taken > 0 for taken in (await remembered.pins(100, 10)).values())
 
 
 def test_a_process_is_measured() -> None:
