@@ -39,9 +39,9 @@ class Storage:
         assert self.kind == "sqlite"
         return self.folder / "maitred.db"
 
-    def backend(self) -> Backend:
-        """What a database works on."""
-        return backend_of(self.url, self.folder)
+    def backend(self, *, alone: bool = False) -> Backend:
+        """What a database works on; `alone` as for `backend_of`."""
+        return backend_of(self.url, self.folder, alone=alone)
 
     def open(self) -> Database:
         """Open the database on it; the caller closes it."""
