@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 
 import msgspec
 
 from core.clock import Clock, timestamp
 from core.errors import ShuttingDown
+from core.metrics import DISTANCES, Histogram
 from core.protocol import AnyEvent, EventBatch
 
 _MOST_DIGITS = 18
@@ -21,7 +23,16 @@ _MOST_DIGITS = 18
 class Journal:
     """A bounded, sequenced log of events; readers poll it with a cursor and wait for more."""
 
-    def __init__(self, clock: Clock, epoch: str, *, max_events: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        epoch: str,
+        *,
+        max_events: int,
+        max_bytes: int,
+        listener: Callable[[AnyEvent], None] | None = None,
+    ) -> None:
+        """`listener` is told every event as it comes, and must not raise."""
         self._clock = clock
         self._epoch = epoch
         self._max_events = max_events
@@ -33,6 +44,9 @@ class Journal:
         self._encoder = msgspec.json.Encoder()
         self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
+        self._listener = listener
+        self.lags = Histogram(DISTANCES)
+        """How many events behind each reader was when it asked."""
 
     @property
     def epoch(self) -> str:
@@ -43,6 +57,16 @@ class Journal:
     def cursor(self) -> str:
         """The cursor after the latest event."""
         return f"{self._epoch}.{self._last}"
+
+    @property
+    def last(self) -> int:
+        """The number of the latest event."""
+        return self._last
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """How many events are kept, and of how many bytes."""
+        return len(self._events), self._bytes
 
     def append(self, event: AnyEvent) -> None:
         """Give the event its seq and time, keep it, and wake whoever waits. The journal owns it from here on."""
@@ -58,6 +82,8 @@ class Journal:
         ):
             self._events.popleft()
             self._bytes -= self._sizes.popleft()
+        if self._listener is not None:
+            self._listener(event)
         if self._waiting:
             self._wake()
 
@@ -73,6 +99,8 @@ class Journal:
         ShuttingDown to a reader that has seen everything of a closed journal.
         """
         seq = self._seq_of(after)
+        if seq is not None:
+            self.lags.note(self._last - seq)
         if seq is not None and seq == self._last and wait > 0 and not self._closed:
             await self._wait(wait)
         if self._closed and seq == self._last:

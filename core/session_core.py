@@ -18,6 +18,7 @@ from core.clock import Clock, SystemClock, timestamp
 from core.errors import SessionNotFound, ShuttingDown, StorageFailed
 from core.ids import Ids
 from core.journal import Journal
+from core.metrics import Tally
 from core.operator import Operator
 from core.protocol import (
     ROWS_PER_PART,
@@ -73,6 +74,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     house: str
     journal: Journal
+    tally: Tally
     waiting_room: WaitingRoom
     runs: RunRegistry
     pins: Pins
@@ -94,6 +96,7 @@ class SessionCore:
         self.clock = parts.clock
         self.house = parts.house
         self.journal = parts.journal
+        self.tally = parts.tally
         self.waiting_room = parts.waiting_room
         self.runs = parts.runs
         self.pins = parts.pins
@@ -180,7 +183,14 @@ class SessionCore:
             raise
         epoch = new_id()[:12]
         prices = PriceList(settings.admission.models)
-        journal = Journal(clock, epoch, max_events=settings.journal.events, max_bytes=settings.journal.bytes)
+        tally = Tally()
+        journal = Journal(
+            clock,
+            epoch,
+            max_events=settings.journal.events,
+            max_bytes=settings.journal.bytes,
+            listener=tally.note,
+        )
         runs = RunRegistry(
             settings.runs,
             clock=clock,
@@ -197,6 +207,7 @@ class SessionCore:
             clock=clock,
             house=await database.write(lambda connection: house_id(connection, new_id)),
             journal=journal,
+            tally=tally,
             waiting_room=await WaitingRoom.open(
                 settings.admission, database=database, clock=clock, journal=journal, new_id=new_id
             ),

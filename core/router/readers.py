@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from core.errors import InvalidArgument
 from core.protocol import SessionRow
@@ -11,6 +11,14 @@ from core.router.reports import Reports
 from core.router.session import S, SessionPage
 from core.router.shelf import Shelf
 from core.router.slot import Slots
+
+
+class Figures(NamedTuple):
+    """How many sessions are cached, how many turns are in a slot, and how many ever were."""
+
+    sessions: int
+    turns: int
+    turns_begun: int
 
 
 class RouterReaders(Generic[S]):
@@ -40,6 +48,10 @@ class RouterReaders(Generic[S]):
     def has_active_user_turn(self, project: str | None) -> bool:
         """Whether a user's turn is in flight in the project (None: in none)."""
         return self._slots.has_user(project or None)
+
+    def figures(self) -> Figures:
+        """How much there is; without a sweep."""
+        return Figures(sessions=len(self._shelf), turns=len(self._slots), turns_begun=self._slots.begun)
 
     def turn_of(self, session_key: str) -> str | None:
         """The run id of the turn in the key's slot."""

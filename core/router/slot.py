@@ -46,6 +46,11 @@ class Slots:
     def __init__(self) -> None:
         self._turns: dict[str, Turn] = {}
         self._user_turns: Counter[str | None] = Counter()
+        self.begun = 0
+        """How many turns ever took a slot."""
+
+    def __len__(self) -> int:
+        return len(self._turns)
 
     def __contains__(self, session_key: str) -> bool:
         return session_key in self._turns
@@ -61,6 +66,7 @@ class Slots:
     def take(self, turn: Turn) -> None:
         """Put the turn into its key's slot, which must be free."""
         self._turns[turn.session_key] = turn
+        self.begun += 1
         if turn.kind == "user":
             self._user_turns[turn.project] += 1
 

@@ -21,6 +21,10 @@ from core.errors import (
     UpstreamRefused,
 )
 
+JSON = "application/json"
+ERROR_HEADER = "x-maitred-error"
+"""Carries the code of an error of ours, also where the body is an upstream's."""
+
 _PASSING_MS = 1000
 """How long to wait before another try at what passes, when nobody knows for how long it lasts."""
 
@@ -29,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 
 def json_response(answer: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Any answer of ours as JSON."""
-    return Response(_encode(answer), status, headers, "application/json")
+    return Response(_encode(answer), status, headers, JSON)
 
 
 def error_body(error: MaitredError) -> bytes:
@@ -44,7 +48,8 @@ def error_body(error: MaitredError) -> bytes:
 
 def error_response(error: MaitredError) -> Response:
     """An error of the control and data plane, with the status of its class."""
-    return Response(error_body(error), status_of(error), retry_headers(error), "application/json")
+    headers = retry_headers(error) | {ERROR_HEADER: code_of(error)}
+    return Response(error_body(error), status_of(error), headers, JSON)
 
 
 def openai_error_body(error: MaitredError) -> bytes:
@@ -55,7 +60,7 @@ def openai_error_body(error: MaitredError) -> bytes:
                 "message": error.message,
                 "type": _openai_type(error),
                 "param": error.path if isinstance(error, InvalidArgument) else None,
-                "code": error.gate_code if isinstance(error, GateRefused) else error.code,
+                "code": code_of(error),
             }
         }
     )
@@ -63,14 +68,19 @@ def openai_error_body(error: MaitredError) -> bytes:
 
 def openai_error_response(error: MaitredError, headers: dict[str, str] | None = None) -> Response:
     """An error of a chat completion; what an upstream refused passes as it came."""
-    headers = dict(headers or {})
+    headers = {**(headers or {}), ERROR_HEADER: code_of(error)}
     if isinstance(error, UpstreamRefused):
         return Response(
-            error.body, _upstream_status(error.status), headers | error.headers, "application/json"
+            error.body, _upstream_status(error.status), headers | error.headers, JSON
         )
     return Response(
-        openai_error_body(error), status_of(error), headers | retry_headers(error), "application/json"
+        openai_error_body(error), status_of(error), headers | retry_headers(error), JSON
     )
+
+
+def code_of(error: MaitredError) -> str:
+    """The stable code that callers see."""
+    return error.gate_code if isinstance(error, GateRefused) else error.code
 
 
 def status_of(error: MaitredError) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import InternalError, InvalidArgument, MaitredError, MethodNotAllowed, NotFound
 from core.server.auth import ANYBODY, Authentication, Principal, Role
-from core.server.responses import error_response, json_response, openai_error_response
+from core.server.queries import Query
+from core.server.responses import JSON, error_response, json_response, openai_error_response
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _LONGEST_WAIT = 60.0
 
@@ -28,10 +28,14 @@ _LONGEST_WAIT = 60.0
 class Call:
     """One request on its way to a handler: who calls, with what."""
 
-    def __init__(self, request: Request, principal: Principal | None, body: Any) -> None:
+    def __init__(
+        self, request: Request, principal: Principal | None, body: Any, query: Mapping[str, Query]
+    ) -> None:
+        """`query`: the parameters that the route takes, by name; no other can be read."""
         self.request = request
         self.principal = principal or Principal("open", "anybody")
         self.body = body
+        self._query = query
 
     def param(self, name: str) -> str:
         """A part of the path, decoded; raises InvalidArgument for what is no percent-encoded UTF-8."""
@@ -43,33 +47,54 @@ class Call:
         except ValueError:
             raise InvalidArgument(f"{name}: is not UTF-8, percent-encoded: {sent!r:.80}", path=name) from None
 
-    def text(self, name: str, default: str = "") -> str:
-        """A query parameter."""
-        return self.request.query_params.get(name, default)
+    def text(self, name: str) -> str:
+        """A query parameter of the route; raises InvalidArgument for one that is none of those allowed."""
+        return cast(str, self._asked(name))
 
-    def number(self, name: str, kind: type[T], default: T) -> T:
-        """A query parameter as a number; raises InvalidArgument with its name."""
-        found = self.request.query_params.get(name)
-        if found is None:
-            return default
-        try:
-            return msgspec.convert(found, kind, strict=False)
-        except msgspec.ValidationError:
-            raise InvalidArgument(f"{name}: expected a number, found {found!r}", path=name) from None
+    def number(self, name: str) -> int:
+        """A query parameter of the route that is a number, and has one for a default; raises InvalidArgument."""
+        return cast(int, self._asked(name))
+
+    def number_or_none(self, name: str) -> int | None:
+        """A query parameter of the route that is a number, None when it is left out; raises InvalidArgument."""
+        return cast(int | None, self._asked(name))
 
     def wait(self) -> float:
         """How long the caller has patience (`wait`, seconds): 25 if it does not say, and a minute at most."""
-        wait = self.number("wait", float, 25.0)
+        wait = cast(float, self._asked("wait"))
         if not math.isfinite(wait):
             raise InvalidArgument(f"wait: expected seconds, found {wait}", path="wait")
         return min(max(wait, 0.0), _LONGEST_WAIT)
+
+    def _asked(self, name: str) -> Any:
+        declared, found = self._query[name], self.request.query_params.get(name)
+        if found is None:
+            if declared.required:
+                raise InvalidArgument(f"{name}: is missing. {declared.meaning}", path=name)
+            return declared.default
+        try:
+            return msgspec.convert(found, declared.kind, strict=False)
+        except msgspec.ValidationError:
+            raise InvalidArgument(f"{name}: found {found!r:.80}; allowed: {declared.allowed}", path=name) from None
 
 
 Handler = Callable[[Call], Awaitable[Any]]
 
 
+class Also(msgspec.Struct, frozen=True, kw_only=True):
+    """A further answer of a route, or the same in another form: what it is `of`, None for no body."""
+
+    status: int = 200
+    media: str = JSON
+    of: Any = None
+    meaning: str = ""
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One row: what comes in (None: no body), what goes out (None: the handler answers itself), and who may."""
+    """One row: what comes in (None: no body), what goes out (None: see `also`), and who may.
+
+    What is not told apart by dispatch and decoding (`also`, `errors`) is for `core.server.openapi`.
+    """
 
     method: str
     path: str
@@ -79,6 +104,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     gives: Any = None
     openai: bool = False
     """Errors in the shape of OpenAI's."""
+    query: tuple[Query, ...] = ()
+    also: tuple[Also, ...] = ()
+    errors: tuple[type[MaitredError], ...] = ()
+    """What the handler may refuse with, beside what any route does."""
 
 
 def application(routes: Sequence[Route], authentication: Authentication) -> ASGIApp:
@@ -89,7 +118,7 @@ def application(routes: Sequence[Route], authentication: Authentication) -> ASGI
     return Router(
         routes=[
             # no methods: every one reaches the endpoint, which refuses in the shape of our errors
-            StarletteRoute(path, _Endpoint(methods, authentication))
+            StarletteRoute(path, _Endpoint(path, methods, authentication))
             for path, methods in by_path.items()
         ],
         redirect_slashes=False,
@@ -100,7 +129,9 @@ def application(routes: Sequence[Route], authentication: Authentication) -> ASGI
 class _Endpoint:
     """Every method of one path: who calls, what comes in, what goes out."""
 
-    def __init__(self, methods: Mapping[str, Route], authentication: Authentication) -> None:
+    def __init__(self, path: str, methods: Mapping[str, Route], authentication: Authentication) -> None:
+        self.path = path
+        """As the table writes it; `core.server.metering` counts by it."""
         self._methods = methods
         self._authentication = authentication
         self._decoders = {
@@ -108,6 +139,7 @@ class _Endpoint:
             for name, route in methods.items()
             if route.takes is not None
         }
+        self._queries = {name: {each.name: each for each in route.query} for name, route in methods.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # HEAD is answered as GET, whose body the server leaves out
@@ -131,7 +163,7 @@ class _Endpoint:
             principal = self._authentication.admit(request.headers.get("authorization"), route.roles)
         decoder = self._decoders.get(route.method)
         body = _decode(decoder, await request.body()) if decoder is not None else None
-        answer = await route.handler(Call(request, principal, body))
+        answer = await route.handler(Call(request, principal, body, self._queries[route.method]))
         return answer if isinstance(answer, Response) else json_response(answer)
 
 

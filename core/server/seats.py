@@ -7,7 +7,7 @@ it can say nothing else.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 from starlette.responses import Response
@@ -16,10 +16,10 @@ from core.admission import Access
 from core.admission.advice import advised
 from core.admission.answers import RateLimited, SeatAnswer
 from core.errors import Forbidden, InvalidArgument
-from core.protocol import AccessTier
+from core.protocol import AccessTier, Wire
 from core.server.auth import Principal
-from core.server.fields import TIERS, choice, moment, text
-from core.server.responses import json_response, wait_headers
+from core.server.fields import Name, Text, moment, text
+from core.server.responses import ERROR_HEADER, json_response, wait_headers
 from core.server.routes import Call
 from core.session_core import SessionCore
 
@@ -35,22 +35,28 @@ class Body(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=T
 class SeatBody(Body):
     """What a seat is requested with. The model may be empty; what is null is not there."""
 
-    user_id: str
-    model: str
+    user_id: Name
+    model: Text
     access_tier: AccessTier | None = None
-    email: str | None = None
+    email: Text | None = None
     access: Access | None = None
 
 
 class GateBody(Body):
     """Who asks whether a request may pass, from which instance, and for what."""
 
-    user_id: str
-    instance_id: str | None = None
-    model: str | None = None
+    user_id: Name
+    instance_id: Text | None = None
+    model: Text | None = None
     access_tier: AccessTier | None = None
-    email: str | None = None
+    email: Text | None = None
     require_active: bool | None = None
+
+
+class Ended(Wire, frozen=True, kw_only=True):
+    """The user has no seat now."""
+
+    status: Literal["ended"] = "ended"
 
 
 class SeatDoor:
@@ -75,7 +81,7 @@ class SeatDoor:
     async def state(self, call: Call) -> Response:
         """Where a user stands; changes nothing."""
         user = _user(call.principal, call.param("userId"), "userId")
-        tier = choice(call.text("accessTier"), TIERS, "accessTier") if call.text("accessTier") else None
+        tier = cast(AccessTier, call.text("accessTier")) if call.text("accessTier") else None
         answer = self._room.state(
             user,
             instance_id=text(call.text("instanceId"), "instanceId") or None,
@@ -84,10 +90,10 @@ class SeatDoor:
         )
         return _told(answer)
 
-    async def end(self, call: Call) -> dict[str, str]:
+    async def end(self, call: Call) -> Ended:
         """Give a seat up; that there was none is no mistake."""
         await self._room.end(_user(call.principal, call.param("userId"), "userId"))
-        return {"status": "ended"}
+        return Ended()
 
     async def gate(self, call: Call) -> Response:
         """May this request pass? Changes nothing."""
@@ -101,7 +107,10 @@ class SeatDoor:
             email=_email(call.principal, body.email, "$.email"),
             require_active=bool(body.require_active),
         )
-        return json_response(answer, answer.http_status, _headers(answer.http_status, answer.retry_after_ms))
+        headers = _headers(answer.http_status, answer.retry_after_ms)
+        if answer.code is not None:
+            headers[ERROR_HEADER] = answer.code
+        return json_response(answer, answer.http_status, headers)
 
 
 def _told(answer: SeatAnswer) -> Response:

@@ -12,6 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from core.server.auth import Authentication, check_exposure, is_loopback, local_token
+from core.server.metering import Metering
+from core.server.metrics import Metrics
 from core.server.routes import application
 from core.server.security import SecurityFloor, allowed_hosts
 from core.server.table import routes
@@ -25,11 +27,14 @@ def asgi(core: SessionCore, state_folder: Path) -> ASGIApp:
     check_exposure(host, settings.tokens)
     loopback = is_loopback(host)
     authentication = Authentication(settings.tokens, local_token(state_folder), loopback=loopback)
-    return SecurityFloor(
-        application(routes(core), authentication),
+    metrics = Metrics(core)
+    floor = SecurityFloor(
+        application(routes(core, metrics), authentication),
         hosts=allowed_hosts(host, settings.server.hosts),
         any_address=not loopback,
     )
+    metrics.metering = Metering(floor, core.clock)
+    return metrics.metering
 
 
 class _Uvicorn(uvicorn.Server):

@@ -20,6 +20,7 @@ from core.runs import Control, Dropped, Published, Swallowed
 from core.server.auth import ACT, ANYBODY, DATA, FOLLOW, KNOW, READ, SEE, WRITE
 from core.server.chat import ChatBody, ChatDoor
 from core.server.control import ControlPlane
+from core.server.metrics import Metrics
 from core.server.routes import Route
 from core.server.runs import (
     AbortBody,
@@ -37,13 +38,14 @@ from core.server.sessions import Appended, MessagesBody, SessionDoor
 from core.session_core import SessionCore
 
 
-def routes(core: SessionCore) -> list[Route]:
+def routes(core: SessionCore, metrics: Metrics) -> list[Route]:
     """Every route of a core's server."""
     return [
         *_data_plane(ChatDoor(core), SeatDoor(core)),
         *_runs(RunDoor(core)),
         *_stored(SessionDoor(core)),
         *_control_plane(ControlPlane(core)),
+        Route(method="GET", path="/metrics", roles=SEE, handler=metrics.tell),
     ]
 
 

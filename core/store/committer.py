@@ -40,6 +40,8 @@ class Write(msgspec.Struct):
     result: Any = None
     error: BaseException | None = None
     tries: int = 0
+    sent_at: float = 0.0
+    """On the monotonic clock."""
 
 
 class _NoMark(Exception):

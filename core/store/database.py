@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from core.clock import Clock, SystemClock
 from core.errors import StorageFailed
+from core.metrics import SECONDS, Histogram
 from core.store.backend import Backend, failure
 from core.store.committer import Committer, Write
 
@@ -42,7 +43,10 @@ class Database:
         except BaseException:
             backend.close()
             raise
-        self._committer = Committer(backend, link, clock or SystemClock(), _deliver)
+        self._clock = clock or SystemClock()
+        self.latency = Histogram(SECONDS)
+        """Seconds from handing a unit of work over to its being durable, or failed."""
+        self._committer = Committer(backend, link, self._clock, self._deliver)
         self._readers = ThreadPoolExecutor(_READERS, "maitred-reader")
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._closed = False
@@ -73,7 +77,7 @@ class Database:
         """
         if self._closed:
             raise StorageFailed("the database is closed")
-        self._queue.put(Write(unit, settle, asyncio.get_running_loop()))
+        self._queue.put(Write(unit, settle, asyncio.get_running_loop(), sent_at=self._clock.monotonic()))
 
     async def write(self, unit: Unit[T]) -> T:
         """Run a unit of work and wait until it is durable; raises what the unit raised, or StorageFailed.
@@ -116,6 +120,19 @@ class Database:
                 raise told from error
         raise AssertionError("unreachable")
 
+    def _deliver(self, writes: Iterable[Write]) -> None:
+        """Hand the results to their loops, one wake-up for each loop."""
+        now = self._clock.monotonic()
+        by_loop: dict[asyncio.AbstractEventLoop, list[Write]] = {}
+        for write in writes:
+            self.latency.note(now - write.sent_at)
+            by_loop.setdefault(write.loop, []).append(write)
+        for loop, theirs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, theirs)
+            except RuntimeError:  # the loop is closed: nobody waits any more, and what was written is written
+                continue
+
     def _work(self) -> None:
         leaving = False
         while not leaving:
@@ -131,18 +148,6 @@ class Database:
                     break
             leaving = group[-1] is None
             self._committer.commit(write for write in group if write is not None)
-
-
-def _deliver(writes: Iterable[Write]) -> None:
-    """Hand the results to their loops, one wake-up for each loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Write]] = {}
-    for write in writes:
-        by_loop.setdefault(write.loop, []).append(write)
-    for loop, theirs in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_settle, theirs)
-        except RuntimeError:  # the loop is closed: nobody waits any more, and what was written is written
-            continue
 
 
 def _settle(writes: list[Write]) -> None:

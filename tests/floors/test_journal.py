@@ -14,8 +14,8 @@ from core.journal import Journal
 from core.protocol import Noticed
 
 
-def journal(**bounds: int) -> Journal:
-    return Journal(ManualClock(), "e1", **({"max_events": 100, "max_bytes": 1 << 20} | bounds))
+def journal(*, max_events: int = 100, max_bytes: int = 1 << 20) -> Journal:
+    return Journal(ManualClock(), "e1", max_events=max_events, max_bytes=max_bytes)
 
 
 def notice(text: str = "x") -> Noticed:

@@ -54,6 +54,7 @@ WHO_MAY = {
     "POST /v1/commands": ACT,
     "GET /v1/audit": SEE,
     "GET /v1/explain": SEE,
+    "GET /metrics": SEE,
     "GET /healthz": ALL,
     "GET /readyz": ALL,
 }
@@ -115,7 +116,7 @@ def chat(serving: Serving, text: str, *headers: tuple[str, str], model: str = "e
 def every_route() -> list[tuple[str, str]]:
     """Method and path of every row of the table."""
     # the table only hands the core on, so nothing of one is needed to read it
-    return [(route.method, route.path) for route in routes(MagicMock())]
+    return [(route.method, route.path) for route in routes(MagicMock(), MagicMock())]
 
 
 def address(path: str) -> str:
