@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -17,7 +17,7 @@ from core.errors import Conflict, InvalidArgument, MaitredError, SessionNotFound
 from core.protocol import AccessTier
 from core.runs import Lagged, RunEvent, Subscription
 from core.server.auth import Principal
-from core.server.fields import TIERS, choice, text
+from core.server.fields import LONGEST, TIERS, Name, Text, choice, text
 from core.server.keys import is_of_another, own_keys
 from core.server.responses import openai_error_body, openai_error_response
 from core.server.routes import Call
@@ -26,7 +26,6 @@ from core.store.fingerprint import derive_key
 from core.store.message import clean, text_of
 from core.turn import Turn, TurnRequest
 
-_LONGEST_NAME = 512
 _AUTO = "auto"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -38,14 +37,43 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+_MESSAGE: dict[str, Any] = {
+    "required": ["role"],
+    "properties": {
+        "role": {"type": "string", "minLength": 1},
+        "content": {"type": ["string", "array", "null"]},
+    },
+}
+"""What `_check` wants of a message, for the description of the API."""
+
+
 class ChatBody(msgspec.Struct):
     """The fields of a chat completion that the core reads; everything else passes through unread."""
 
-    model: str
-    messages: list[dict[str, Any]]
+    model: Name
+    messages: Annotated[
+        list[Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_MESSAGE)]],
+        msgspec.Meta(extra_json_schema={"minItems": 1}),
+    ]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    user: str | None = None
+    user: Text | None = None
+
+
+class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that can be asked for."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str
+
+
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
+    """The models, as OpenAI lists them."""
+
+    object: Literal["list"] = "list"
+    data: list[ListedModel]
 
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -62,15 +90,10 @@ class ChatDoor:
         request = await self._request(call)
         return TurnResponse(self._core, request)
 
-    async def models(self, call: Call) -> dict[str, Any]:
+    async def models(self, call: Call) -> ModelList:
         """The models that can be asked for, as OpenAI lists them."""
         listed = [(_AUTO, "maitred"), *self._core.directory.models]
-        return {
-            "object": "list",
-            "data": [
-                {"id": model, "object": "model", "created": 0, "owned_by": name} for model, name in listed
-            ],
-        }
+        return ModelList(data=[ListedModel(id=model, owned_by=name) for model, name in listed])
 
     async def _request(self, call: Call) -> TurnRequest:
         body: ChatBody = call.body
@@ -100,10 +123,8 @@ class ChatDoor:
 
 def session_key(user: str, named: str, messages: list[dict[str, Any]]) -> str:
     """The key of a conversation: named by the client, else derived from how it opens (behaviours/pins.md, 9)."""
-    if len(named) > _LONGEST_NAME:
-        raise InvalidArgument(
-            f"the session id is longer than {_LONGEST_NAME} characters; choose a shorter one"
-        )
+    if len(named) > LONGEST:
+        raise InvalidArgument(f"the session id is longer than {LONGEST} characters; choose a shorter one")
     if not named:
         opening = next((text_of(each.get("content")) for each in messages if each.get("role") == "user"), "")
         system = "\n".join(
@@ -126,8 +147,8 @@ def _user(principal: Principal, headers: Headers, body: ChatBody) -> str:
     if principal.role == "user" and principal.user:
         return principal.user
     user = _text(headers, "x-user-id") or (body.user or "").strip() or "local"
-    if len(user) > _LONGEST_NAME:
-        raise InvalidArgument(f"the user id is longer than {_LONGEST_NAME} characters; choose a shorter one")
+    if len(user) > LONGEST:
+        raise InvalidArgument(f"the user id is longer than {LONGEST} characters; choose a shorter one")
     return user
 
 
@@ -144,9 +165,9 @@ def _email(principal: Principal, headers: Headers) -> str | None:
 
 def _check(body: ChatBody) -> None:
     """What types cannot say. Messages of unknown shape pass, as long as each has a role."""
-    if not 0 < len(body.model) <= _LONGEST_NAME:
+    if not 0 < len(body.model) <= LONGEST:
         raise InvalidArgument(
-            f"$.model: expected auto, or the name of a model of at most {_LONGEST_NAME} characters",
+            f"$.model: expected auto, or the name of a model of at most {LONGEST} characters",
             path="$.model",
         )
     if not body.messages:

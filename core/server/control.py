@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, cast, get_args
+from typing import Literal, cast
 
 import msgspec
 from starlette.responses import StreamingResponse
 
-from core.errors import InvalidArgument, MaitredError
 from core.protocol import (
     AuditPage,
     EventBatch,
@@ -16,15 +15,27 @@ from core.protocol import (
     Explanation,
     Outcome,
     Preview,
+    Wire,
 )
 from core.server.auth import ACT
-from core.server.responses import error_response, json_response
 from core.server.routes import Call
 from core.session_core import SessionCore
 
 _MOST_EVENTS = 10_000
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Alive(Wire, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Wire, frozen=True, kw_only=True):
+    """New turns are taken."""
+
+    status: Literal["ready"] = "ready"
 
 
 class ControlPlane:
@@ -47,7 +58,7 @@ class ControlPlane:
         return await self._core.events(
             call.text("after"),
             wait=call.wait(),
-            limit=min(max(call.number("limit", int, 1000), 1), _MOST_EVENTS),
+            limit=min(max(call.number("limit"), 1), _MOST_EVENTS),
         )
 
     async def execute(self, call: Call) -> Outcome:
@@ -61,33 +72,25 @@ class ControlPlane:
     async def audit(self, call: Call) -> AuditPage:
         """The operators' acts, newest first."""
         return await self._core.audit(
-            before=call.number("before", int, 0) or None,
-            limit=call.number("limit", int, 100),
+            before=call.number("before") or None,
+            limit=call.number("limit"),
             target=call.text("target") or None,
         )
 
     async def explain(self, call: Call) -> Explanation:
         """Why a user waits, or why a session is on its model."""
-        kind = call.text("kind")
-        if kind not in get_args(Explained):
-            raise InvalidArgument(
-                f"kind: expected {' or '.join(get_args(Explained))}, found {kind!r:.40}", path="kind"
-            )
-        told = await self._core.explain(cast(Explained, kind), call.text("key"))
+        told = await self._core.explain(cast(Explained, call.text("kind")), call.text("key"))
         # where somebody comes from is for who acts
         return told if call.principal.role in ACT else msgspec.structs.replace(told, origin=None)
 
-    async def alive(self, call: Call) -> Any:
+    async def alive(self, call: Call) -> Alive:
         """The process answers."""
-        return {"status": "ok"}
+        return Alive()
 
-    async def ready(self, call: Call) -> Any:
+    async def ready(self, call: Call) -> Ready:
         """New turns are taken."""
-        try:
-            self._core.check_ready()
-        except MaitredError as error:
-            return error_response(error)
-        return json_response({"status": "ready"})
+        self._core.check_ready()
+        return Ready()
 
 
 def _actor(call: Call) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
+
+import msgspec
 
 from core.clock import parse_timestamp
 from core.errors import InvalidArgument
@@ -14,6 +16,14 @@ T = TypeVar("T")
 TIERS: tuple[AccessTier, ...] = get_args(AccessTier)
 LONGEST = 512
 """Characters of a name, an id or an address."""
+
+# What the checks here and in the store find, as the description of the API tells it: they themselves refuse, because
+# they can say what to do instead.
+_NO_NUL: dict[str, Any] = {"pattern": r"^[^\u0000]*$"}
+Text = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL | {"maxLength": LONGEST})]
+Name = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL | {"minLength": 1, "maxLength": LONGEST})]
+Key = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL)]
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
 def text(value: str, path: str) -> str:

@@ -70,12 +70,8 @@ def openai_error_response(error: MaitredError, headers: dict[str, str] | None = 
     """An error of a chat completion; what an upstream refused passes as it came."""
     headers = {**(headers or {}), ERROR_HEADER: code_of(error)}
     if isinstance(error, UpstreamRefused):
-        return Response(
-            error.body, _upstream_status(error.status), headers | error.headers, JSON
-        )
-    return Response(
-        openai_error_body(error), status_of(error), headers | retry_headers(error), JSON
-    )
+        return Response(error.body, _upstream_status(error.status), headers | error.headers, JSON)
+    return Response(openai_error_body(error), status_of(error), headers | retry_headers(error), JSON)
 
 
 def code_of(error: MaitredError) -> str:

@@ -75,7 +75,9 @@ class Call:
         try:
             return msgspec.convert(found, declared.kind, strict=False)
         except msgspec.ValidationError:
-            raise InvalidArgument(f"{name}: found {found!r:.80}; allowed: {declared.allowed}", path=name) from None
+            raise InvalidArgument(
+                f"{name}: found {found!r:.80}; allowed: {declared.allowed}", path=name
+            ) from None
 
 
 Handler = Callable[[Call], Awaitable[Any]]

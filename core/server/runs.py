@@ -7,7 +7,7 @@ of), and ends it; every answer, and a long poll beside it, says whether somebody
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from core.errors import Forbidden, InvalidArgument, RunNotFound, SessionNotFound
 from core.protocol import RunBatch, Wire
 from core.runs import Control, Dropped, Published, Run, Swallowed, position
 from core.server.auth import Principal
-from core.server.fields import text
+from core.server.fields import Name, Text, text
 from core.server.keys import is_of_another
 from core.server.routes import Call
 from core.server.stream import RunStream
@@ -28,6 +28,18 @@ _STREAM = "text/event-stream"
 
 Answer = Published | Swallowed | Dropped
 
+_RESULTS: dict[str, Any] = {
+    "items": {"anyOf": [{"$ref": f"#/components/schemas/{each.__name__}"} for each in get_args(Answer)]}
+}
+"""msgspec tells no union whose parts have no tag; these are told apart by which fields they have."""
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["kind"],
+    "properties": {"kind": {"type": "string", "minLength": 1}},
+}
+_NUMBER: dict[str, Any] = {"type": ["integer", "null"]}
+"""What the registry wants of an event and its number, for the description of the API."""
+
 
 class Body(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A request's body; what is null is not there."""
@@ -36,25 +48,25 @@ class Body(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=T
 class StartBody(Body):
     """What a run begins with: the session it is for, and who produces it."""
 
-    session_key: str
-    provider: str
-    user_id: str | None = None
-    model: str | None = None
+    session_key: Name
+    provider: Name
+    user_id: Text | None = None
+    model: Text | None = None
 
 
 class Report(Body):
     """One event, and the reporter's own number for it; the registry checks both, after it has looked for the run."""
 
-    event: Any
-    producer_seq: Any = None
+    event: Annotated[Any, msgspec.Meta(extra_json_schema=_EVENT)]
+    producer_seq: Annotated[Any, msgspec.Meta(extra_json_schema=_NUMBER)] = None
 
 
 class ReportsBody(Body):
     """One event, or many in order."""
 
-    event: Any = None
-    producer_seq: Any = None
-    events: list[Report] | None = None
+    event: Annotated[Any, msgspec.Meta(extra_json_schema=_EVENT)] = None
+    producer_seq: Annotated[Any, msgspec.Meta(extra_json_schema=_NUMBER)] = None
+    events: Annotated[list[Report], msgspec.Meta(extra_json_schema={"maxItems": _MOST_EVENTS})] | None = None
 
 
 class CompleteBody(Body):
@@ -67,7 +79,7 @@ class CompleteBody(Body):
 class AbortBody(Body):
     """Why it shall stop."""
 
-    reason: str = ""
+    reason: Text = ""
 
 
 class Started(Wire, frozen=True, kw_only=True):
@@ -84,7 +96,7 @@ class Reported(Wire, frozen=True, kw_only=True):
 
     run_id: str
     session_key: str
-    results: list[Published | Swallowed | Dropped]
+    results: Annotated[list[Any], msgspec.Meta(extra_json_schema=_RESULTS)]
     last_seq: int
     abort_requested: bool
 

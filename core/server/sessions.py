@@ -6,14 +6,14 @@ was said as well). Reading content by an operator is an entry of the audit (beha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from core.errors import InvalidArgument, SessionNotFound
 from core.protocol import HistoryPage, SearchHit, SessionDetail, SessionsPage, Wire
 from core.readings import What
-from core.server.fields import text
+from core.server.fields import Text, text
 from core.server.keys import is_of_another, own_keys
 from core.server.routes import Call
 from core.session_core import SessionCore
@@ -22,6 +22,20 @@ from core.store.history import History
 
 _MOST_MESSAGES = 1000
 
+_SAID: dict[str, Any] = {
+    "type": "object",
+    "required": ["role"],
+    "properties": {
+        "role": {"type": "string", "minLength": 1},
+        "timestamp": {
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer"}, {"type": "null"}]
+        },
+        "runId": {"type": ["string", "null"]},
+        "extra": {"type": ["object", "null"]},
+    },
+}
+"""A message as the history takes it, for the description of the API; the history itself looks what it is given."""
+
 
 class MessagesBody(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Messages to append, in order, each with role and content and whatever else belongs to it.
@@ -29,9 +43,12 @@ class MessagesBody(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_
     Whose session and which project it is, where that is not known yet; a user's token says the first by itself.
     """
 
-    messages: list[Any]
-    user_id: str | None = None
-    project: str | None = None
+    messages: Annotated[
+        list[Annotated[Any, msgspec.Meta(extra_json_schema=_SAID)]],
+        msgspec.Meta(extra_json_schema={"minItems": 1, "maxItems": _MOST_MESSAGES}),
+    ]
+    user_id: Text | None = None
+    project: Text | None = None
 
 
 class Appended(Wire, frozen=True, kw_only=True):
@@ -53,7 +70,7 @@ class SessionDoor:
         owner, after, limit = (
             call.principal.user or call.text("userId"),
             call.text("after"),
-            self._limit(call, 100),
+            call.number("limit"),
         )
         return await self._core.database.read(
             lambda connection: sessions.page(connection, after=after, limit=limit, owner=owner or None)
@@ -71,7 +88,9 @@ class SessionDoor:
         await self._check_owner(call, key)
         await self._note(call, "history", key)
         return await self._core.history(
-            key, before=call.number("before", int, 0) or None, limit=self._limit(call, 100)
+            key,
+            before=call.number("before") or None,
+            limit=call.number("limit"),
         )
 
     async def append(self, call: Call) -> Appended:
@@ -100,7 +119,7 @@ class SessionDoor:
 
     async def search(self, call: Call) -> list[SearchHit]:
         """Messages that hold every word: of one session, of a user's own, or of all."""
-        key, query, limit = call.text("sessionKey") or None, call.text("q"), self._limit(call, 20)
+        key, query, limit = call.text("sessionKey") or None, call.text("q"), call.number("limit")
         if key is not None:
             await self._check_owner(call, key)
         await self._note(call, "search", key)
@@ -108,9 +127,6 @@ class SessionDoor:
         return await self._core.database.read(
             lambda connection: search.find(connection, query, limit=limit, session_key=key, owner=owner)
         )
-
-    def _limit(self, call: Call, default: int) -> int:
-        return call.number("limit", int, default)
 
     async def _check_owner(self, call: Call, session_key: str) -> None:
         """Raises SessionNotFound when a user asks for what is not theirs; who is no user may see it."""

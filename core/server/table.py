@@ -17,6 +17,7 @@ from core.protocol import (
     SessionsPage,
 )
 from core.runs import Control, Dropped, Published, Swallowed
+from core.server import queries
 from core.server.auth import ACT, ANYBODY, DATA, FOLLOW, KNOW, READ, SEE, WRITE
 from core.server.chat import ChatBody, ChatDoor
 from core.server.control import ControlPlane
@@ -69,7 +70,14 @@ def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
             gives=SeatAnswer,
             handler=seats.request,
         ),
-        Route(method="GET", path="/v1/seats/{userId}", roles=DATA, gives=SeatAnswer, handler=seats.state),
+        Route(
+            method="GET",
+            path="/v1/seats/{userId}",
+            roles=DATA,
+            gives=SeatAnswer,
+            handler=seats.state,
+            query=queries.TICKET,
+        ),
         Route(method="DELETE", path="/v1/seats/{userId}", roles=DATA, handler=seats.end),
         Route(
             method="POST", path="/v1/gate", roles=DATA, takes=GateBody, gives=GateAnswer, handler=seats.gate
@@ -90,7 +98,12 @@ def _runs(runs: RunDoor) -> list[Route]:
             handler=runs.publish,
         ),
         Route(
-            method="GET", path="/v1/runs/{run_id}/events", roles=FOLLOW, gives=RunBatch, handler=runs.events
+            method="GET",
+            path="/v1/runs/{run_id}/events",
+            roles=FOLLOW,
+            gives=RunBatch,
+            handler=runs.events,
+            query=queries.FRAMES,
         ),
         Route(
             method="POST",
@@ -109,7 +122,12 @@ def _runs(runs: RunDoor) -> list[Route]:
             handler=runs.abort,
         ),
         Route(
-            method="GET", path="/v1/runs/{run_id}/control", roles=DATA, gives=Control, handler=runs.control
+            method="GET",
+            path="/v1/runs/{run_id}/control",
+            roles=DATA,
+            gives=Control,
+            handler=runs.control,
+            query=(queries.WAIT,),
         ),
         Route(
             method="GET",
@@ -117,6 +135,7 @@ def _runs(runs: RunDoor) -> list[Route]:
             roles=FOLLOW,
             gives=RunBatch,
             handler=runs.session_events,
+            query=queries.CURRENT,
         ),
     ]
 
@@ -124,7 +143,14 @@ def _runs(runs: RunDoor) -> list[Route]:
 def _stored(stored: SessionDoor) -> list[Route]:
     """What is remembered of sessions, and what was said in them."""
     return [
-        Route(method="GET", path="/v1/sessions", roles=KNOW, gives=SessionsPage, handler=stored.listed),
+        Route(
+            method="GET",
+            path="/v1/sessions",
+            roles=KNOW,
+            gives=SessionsPage,
+            handler=stored.listed,
+            query=queries.SESSIONS,
+        ),
         Route(method="GET", path="/v1/sessions/{key}", roles=KNOW, gives=SessionDetail, handler=stored.look),
         Route(
             method="GET",
@@ -132,6 +158,7 @@ def _stored(stored: SessionDoor) -> list[Route]:
             roles=READ,
             gives=HistoryPage,
             handler=stored.read,
+            query=queries.MESSAGES,
         ),
         Route(
             method="POST",
@@ -141,7 +168,14 @@ def _stored(stored: SessionDoor) -> list[Route]:
             gives=Appended,
             handler=stored.append,
         ),
-        Route(method="GET", path="/v1/search", roles=READ, gives=list[SearchHit], handler=stored.search),
+        Route(
+            method="GET",
+            path="/v1/search",
+            roles=READ,
+            gives=list[SearchHit],
+            handler=stored.search,
+            query=queries.SEARCH,
+        ),
     ]
 
 
@@ -149,7 +183,14 @@ def _control_plane(control: ControlPlane) -> list[Route]:
     """What consoles and scripts call, and what watches over the process."""
     return [
         Route(method="GET", path="/v1/view", roles=SEE, handler=control.view),
-        Route(method="GET", path="/v1/events", roles=SEE, gives=EventBatch, handler=control.events),
+        Route(
+            method="GET",
+            path="/v1/events",
+            roles=SEE,
+            gives=EventBatch,
+            handler=control.events,
+            query=queries.EVENTS,
+        ),
         Route(
             method="POST",
             path="/v1/preview",
@@ -166,8 +207,22 @@ def _control_plane(control: ControlPlane) -> list[Route]:
             gives=Outcome,
             handler=control.execute,
         ),
-        Route(method="GET", path="/v1/explain", roles=SEE, gives=Explanation, handler=control.explain),
-        Route(method="GET", path="/v1/audit", roles=SEE, gives=AuditPage, handler=control.audit),
+        Route(
+            method="GET",
+            path="/v1/explain",
+            roles=SEE,
+            gives=Explanation,
+            handler=control.explain,
+            query=queries.EXPLAIN,
+        ),
+        Route(
+            method="GET",
+            path="/v1/audit",
+            roles=SEE,
+            gives=AuditPage,
+            handler=control.audit,
+            query=queries.AUDIT,
+        ),
         Route(method="GET", path="/healthz", roles=ANYBODY, handler=control.alive),
         Route(method="GET", path="/readyz", roles=ANYBODY, handler=control.ready),
     ]
