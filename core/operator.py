@@ -49,6 +49,7 @@ from core.protocol import (
     action_of,
     target_of,
 )
+from core.protocol.commands import LONGEST_ID
 from core.protocol.outdated import outdates
 from core.router import SessionRouter
 from core.runs import RunRegistry
@@ -58,7 +59,6 @@ from core.store.pins import Pins
 from core.turn import ChatSession
 
 _REMEMBERED = 10_000
-_LONGEST_ID = 200
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +106,7 @@ class Operator:
 
     async def preview(self, command: AnyCommand) -> Preview:
         """What the command would hit and lose now; changes nothing."""
+        _check_id(command.command_id)
         targets = self._targets(command)
         lost = self._lost(command)
         turns = (
@@ -318,8 +319,8 @@ class Operator:
 
 def _check_id(command_id: str) -> None:
     """Raises InvalidArgument for an id that the audit could not keep; after the act it would be too late."""
-    if not 0 < len(command_id) <= _LONGEST_ID or not command_id.isprintable():
+    if not 0 < len(command_id) <= LONGEST_ID or not (command_id.isascii() and command_id.isprintable()):
         raise InvalidArgument(
-            f"$.commandId: expected an id of your own, such as a UUID, of at most {_LONGEST_ID} characters",
+            f"$.commandId: expected an id of your own, such as a UUID, of at most {LONGEST_ID} characters",
             path="$.commandId",
         )

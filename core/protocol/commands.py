@@ -7,13 +7,23 @@ outcome. Who acts comes from the token, never from here.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from core.protocol.rows import Wire
+
+LONGEST_ID = 200
+CommandId = Annotated[
+    str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[ -~]*$"})
+]
+"""An id of the caller's own, such as a UUID: printable ASCII. The core refuses another with what to do instead."""
 
 
 class Command(Wire, frozen=True, kw_only=True, tag_field="action"):
     """An operator's act. `reason` goes to the audit; `cursor` is that of the preview it was decided on."""
 
-    command_id: str
+    command_id: CommandId
     reason: str = ""
     cursor: str | None = None
 

@@ -20,10 +20,10 @@ LONGEST = 512
 # What the checks here and in the store find, as the description of the API tells it: they themselves refuse, because
 # they can say what to do instead.
 _NO_NUL: dict[str, Any] = {"pattern": r"^[^\u0000]*$"}
-Text = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL | {"maxLength": LONGEST})]
-Name = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL | {"minLength": 1, "maxLength": LONGEST})]
+TEXT = _NO_NUL | {"maxLength": LONGEST}
+Text = Annotated[str, msgspec.Meta(extra_json_schema=TEXT)]
+Name = Annotated[str, msgspec.Meta(extra_json_schema=TEXT | {"minLength": 1})]
 Key = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL)]
-Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
 def text(value: str, path: str) -> str:

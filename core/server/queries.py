@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from core.protocol import Explained
-from core.server.fields import Key, Text
+from core.server.fields import Key, Name, Text
 
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
@@ -21,7 +21,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     meaning: str
-    kind: Any = str
+    kind: Any = Key
     default: Any = ""
     required: bool = False
 
@@ -63,8 +63,8 @@ CURRENT = (
     *FRAMES,
 )
 SESSIONS = (
-    Query(name="userId", meaning="Only this owner's; a user's token sees its own alone.", kind=Key),
-    Query(name="after", meaning="The session key that the last page ended with.", kind=Key),
+    Query(name="userId", meaning="Only this owner's; a user's token sees its own alone."),
+    Query(name="after", meaning="The session key that the last page ended with."),
     Query(name="limit", meaning="How many at most.", kind=PageSize, default=100),
 )
 MESSAGES = (
@@ -79,7 +79,7 @@ MESSAGES = (
 )
 SEARCH = (
     Query(name="q", meaning="The words, every one of which a message must hold."),
-    Query(name="sessionKey", meaning="Only messages of this session.", kind=Key),
+    Query(name="sessionKey", meaning="Only messages of this session."),
     Query(name="limit", meaning="How many at most.", kind=PageSize, default=20),
 )
 EVENTS = (
@@ -95,7 +95,7 @@ EVENTS = (
 AUDIT = (
     Query(name="before", meaning="Entries before this id; 0 is as if left out.", kind=int, default=0),
     Query(name="limit", meaning="How many at most.", kind=PageSize, default=100),
-    Query(name="target", meaning="Only entries on this target.", kind=Key),
+    Query(name="target", meaning="Only entries on this target."),
 )
 EXPLAIN = (
     Query(
@@ -104,5 +104,5 @@ EXPLAIN = (
         kind=Explained,
         required=True,
     ),
-    Query(name="key", meaning="The user's id, or the session's key."),
+    Query(name="key", meaning="The user's id, or the session's key.", kind=Name, required=True),
 )

@@ -20,6 +20,7 @@ from core.errors import (
     UpstreamFailed,
     UpstreamRefused,
 )
+from core.protocol import Wire
 
 JSON = "application/json"
 ERROR_HEADER = "x-maitred-error"
@@ -31,6 +32,36 @@ _PASSING_MS = 1000
 _encode = msgspec.json.Encoder().encode
 
 
+class Fault(Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong: a stable code, a line for people, when to try again, and the field at fault."""
+
+    code: str
+    message: str
+    retry_after_ms: int | None = None
+    path: str | None = None
+
+
+class ErrorAnswer(Wire, frozen=True, kw_only=True):
+    """Any refusal."""
+
+    error: Fault
+
+
+class OpenAIFault(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong, with OpenAI's names."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Any refusal of a call that OpenAI's clients make."""
+
+    error: OpenAIFault
+
+
 def json_response(answer: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Any answer of ours as JSON."""
     return Response(_encode(answer), status, headers, JSON)
@@ -38,12 +69,9 @@ def json_response(answer: Any, status: int = 200, headers: dict[str, str] | None
 
 def error_body(error: MaitredError) -> bytes:
     """``{"error": {"code", "message", "retryAfterMs"?, "path"?}}``."""
-    told: dict[str, Any] = {"code": error.code, "message": error.message}
-    if error.retry_after_ms is not None:
-        told["retryAfterMs"] = error.retry_after_ms
-    if isinstance(error, InvalidArgument) and error.path:
-        told["path"] = error.path
-    return _encode({"error": told})
+    path = error.path or None if isinstance(error, InvalidArgument) else None
+    told = Fault(code=error.code, message=error.message, retry_after_ms=error.retry_after_ms, path=path)
+    return _encode(ErrorAnswer(error=told))
 
 
 def error_response(error: MaitredError) -> Response:
@@ -54,16 +82,13 @@ def error_response(error: MaitredError) -> Response:
 
 def openai_error_body(error: MaitredError) -> bytes:
     """The error in the shape that OpenAI's clients read."""
-    return _encode(
-        {
-            "error": {
-                "message": error.message,
-                "type": _openai_type(error),
-                "param": error.path if isinstance(error, InvalidArgument) else None,
-                "code": code_of(error),
-            }
-        }
+    told = OpenAIFault(
+        message=error.message,
+        type=_openai_type(error),
+        param=error.path if isinstance(error, InvalidArgument) else None,
+        code=code_of(error),
     )
+    return _encode(OpenAIErrorAnswer(error=told))
 
 
 def openai_error_response(error: MaitredError, headers: dict[str, str] | None = None) -> Response:

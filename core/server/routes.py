@@ -72,6 +72,8 @@ class Call:
             if declared.required:
                 raise InvalidArgument(f"{name}: is missing. {declared.meaning}", path=name)
             return declared.default
+        if "\0" in found:
+            raise InvalidArgument(f"{name}: has U+0000, which no text here may have; remove it", path=name)
         try:
             return msgspec.convert(found, declared.kind, strict=False)
         except msgspec.ValidationError:

@@ -19,12 +19,11 @@ from core.server.auth import Principal
 from core.server.fields import Name, Text, text
 from core.server.keys import is_of_another
 from core.server.routes import Call
-from core.server.stream import RunStream
+from core.server.stream import STREAM, RunStream
 from core.session_core import SessionCore
 from core.store import sessions
 
 _MOST_EVENTS = 5_000
-_STREAM = "text/event-stream"
 
 Answer = Published | Swallowed | Dropped
 
@@ -36,6 +35,19 @@ _EVENT: dict[str, Any] = {
     "type": "object",
     "required": ["kind"],
     "properties": {"kind": {"type": "string", "minLength": 1}},
+}
+_ONE_OR_MANY: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["event"], "properties": {"event": _EVENT, "events": {"type": "null"}}},
+        {
+            "required": ["events"],
+            "properties": {
+                "events": {"type": "array"},
+                "event": {"type": "null"},
+                "producerSeq": {"type": "null"},
+            },
+        },
+    ]
 }
 _NUMBER: dict[str, Any] = {"type": ["integer", "null"]}
 """What the registry wants of an event and its number, for the description of the API."""
@@ -64,9 +76,13 @@ class Report(Body):
 class ReportsBody(Body):
     """One event, or many in order."""
 
-    event: Annotated[Any, msgspec.Meta(extra_json_schema=_EVENT)] = None
+    event: Annotated[Any, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})] = None
     producer_seq: Annotated[Any, msgspec.Meta(extra_json_schema=_NUMBER)] = None
     events: Annotated[list[Report], msgspec.Meta(extra_json_schema={"maxItems": _MOST_EVENTS})] | None = None
+
+
+OneOrMany = Annotated[ReportsBody, msgspec.Meta(extra_json_schema=_ONE_OR_MANY)]
+"""The same, with what `RunDoor.publish` finds wrong told in the description of the API."""
 
 
 class CompleteBody(Body):
@@ -260,7 +276,7 @@ def _may_see(principal: Principal, run: Run) -> bool:
 
 
 def _wants_stream(call: Call) -> bool:
-    return _STREAM in call.request.headers.get("accept", "").lower()
+    return STREAM in call.request.headers.get("accept", "").lower()
 
 
 def _number(place: str) -> int:

@@ -7,7 +7,7 @@ it can say nothing else.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from starlette.responses import Response
@@ -18,7 +18,7 @@ from core.admission.answers import RateLimited, SeatAnswer
 from core.errors import Forbidden, InvalidArgument
 from core.protocol import AccessTier, Wire
 from core.server.auth import Principal
-from core.server.fields import Name, Text, moment, text
+from core.server.fields import TEXT, Name, Text, moment, text
 from core.server.responses import ERROR_HEADER, json_response, wait_headers
 from core.server.routes import Call
 from core.session_core import SessionCore
@@ -26,6 +26,17 @@ from core.session_core import SessionCore
 T = TypeVar("T")
 
 _MOST_SIGNALS = 64
+
+_ORIGIN: dict[str, Any] = {
+    "properties": {
+        "countryCode": TEXT,
+        "blockReason": TEXT,
+        "addressHash": TEXT,
+        "privacySignals": {"maxItems": _MOST_SIGNALS, "items": TEXT},
+        "checkedAt": {"format": "date-time"},
+    }
+}
+"""What `_checked` finds, for the description of the API."""
 
 
 class Body(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -39,7 +50,7 @@ class SeatBody(Body):
     model: Text
     access_tier: AccessTier | None = None
     email: Text | None = None
-    access: Access | None = None
+    access: Annotated[Access, msgspec.Meta(extra_json_schema=_ORIGIN)] | None = None
 
 
 class GateBody(Body):

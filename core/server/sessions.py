@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from core.clock import parse_timestamp
 from core.errors import InvalidArgument, SessionNotFound
 from core.protocol import HistoryPage, SearchHit, SessionDetail, SessionsPage, Wire
 from core.readings import What
@@ -28,7 +29,15 @@ _SAID: dict[str, Any] = {
     "properties": {
         "role": {"type": "string", "minLength": 1},
         "timestamp": {
-            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer"}, {"type": "null"}]
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {
+                    "type": "integer",
+                    "minimum": parse_timestamp("1000-01-01T00:00:00Z"),
+                    "maximum": parse_timestamp("9999-12-31T23:59:59.999Z"),
+                },
+                {"type": "null"},
+            ]
         },
         "runId": {"type": ["string", "null"]},
         "extra": {"type": ["object", "null"]},
@@ -67,11 +76,8 @@ class SessionDoor:
 
     async def listed(self, call: Call) -> SessionsPage:
         """The stored sessions by key, all or one owner's."""
-        owner, after, limit = (
-            call.principal.user or call.text("userId"),
-            call.text("after"),
-            call.number("limit"),
-        )
+        named, after, limit = call.text("userId"), call.text("after"), call.number("limit")
+        owner = call.principal.user or named
         return await self._core.database.read(
             lambda connection: sessions.page(connection, after=after, limit=limit, owner=owner or None)
         )

@@ -20,6 +20,8 @@ from core.runs import Lagged, Subscription, frame
 HEARTBEAT_SECONDS = 15.0
 """After so long without an event a comment says that the connection lives; real time, for the sake of sockets."""
 
+STREAM = "text/event-stream"
+
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -29,6 +31,14 @@ _RETRY = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
 
 _encode = msgspec.json.Encoder().encode
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a stream: `data` is JSON (or ``[DONE]``), `id` what Last-Event-ID may say, `event` its name."""
+
+    data: str
+    event: str = "message"
+    id: str | None = None
 
 
 class Subscribed(Wire, frozen=True, kw_only=True):

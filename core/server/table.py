@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 from core.admission import GateAnswer, SeatAnswer
+from core.admission.gate import GateCode, refused
+from core.errors import (
+    Conflict,
+    GateRefused,
+    ModelNotFound,
+    NoActiveRun,
+    RunInProgress,
+    RunNotFound,
+    SessionBusy,
+    SessionNotFound,
+    SessionUnavailable,
+    ShuttingDown,
+    StorageFailed,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from core.protocol import (
     AnyCommand,
     AuditPage,
@@ -15,39 +33,70 @@ from core.protocol import (
     SearchHit,
     SessionDetail,
     SessionsPage,
+    ViewPart,
 )
 from core.runs import Control, Dropped, Published, Swallowed
 from core.server import queries
 from core.server.auth import ACT, ANYBODY, DATA, FOLLOW, KNOW, READ, SEE, WRITE
-from core.server.chat import ChatBody, ChatDoor
-from core.server.control import ControlPlane
+from core.server.chat import ChatBody, ChatDoor, ModelList
+from core.server.control import Alive, ControlPlane, Ready
 from core.server.metrics import Metrics
-from core.server.routes import Route
+from core.server.openapi import Description
+from core.server.routes import Also, Route
 from core.server.runs import (
     AbortBody,
     Aborted,
     CompleteBody,
     Completed,
+    OneOrMany,
     Reported,
-    ReportsBody,
     RunDoor,
     StartBody,
     Started,
 )
-from core.server.seats import GateBody, SeatBody, SeatDoor
+from core.server.seats import Ended, GateBody, SeatBody, SeatDoor
 from core.server.sessions import Appended, MessagesBody, SessionDoor
+from core.server.stream import STREAM, ServerSentEvent
 from core.session_core import SessionCore
+
+_GATE = tuple(
+    Also(status=status, of=GateAnswer, meaning="It may not; `code` says why.")
+    for status in sorted({refused(code).http_status for code in get_args(GateCode)})
+)
+_FOLLOWED = (
+    Also(media=STREAM, of=ServerSentEvent, meaning="The same as it comes, for who accepts that."),
+    Also(
+        status=204,
+        meaning="Nothing will follow for who reads the stream: the run has ended, and all of it is known.",
+    ),
+)
 
 
 def routes(core: SessionCore, metrics: Metrics) -> list[Route]:
     """Every route of a core's server."""
-    return [
+    rows = [
         *_data_plane(ChatDoor(core), SeatDoor(core)),
         *_runs(RunDoor(core)),
         *_stored(SessionDoor(core)),
         *_control_plane(ControlPlane(core)),
-        Route(method="GET", path="/metrics", roles=SEE, handler=metrics.tell),
+        Route(
+            method="GET",
+            path="/metrics",
+            roles=SEE,
+            handler=metrics.tell,
+            also=(Also(media="text/plain", of=str, meaning="The Prometheus text format."),),
+        ),
     ]
+    rows.append(
+        Route(
+            method="GET",
+            path="/openapi.json",
+            roles=ANYBODY,
+            gives=dict[str, Any],
+            handler=Description(rows).tell,
+        )
+    )
+    return rows
 
 
 def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
@@ -60,8 +109,36 @@ def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
             takes=ChatBody,
             handler=chat.complete,
             openai=True,
+            also=(
+                Also(of=dict[str, Any], meaning="The completion, as the upstream gave it."),
+                Also(
+                    media=STREAM,
+                    of=ServerSentEvent,
+                    meaning="Its chunks where `stream` is true; an error after the first of them is the last event.",
+                ),
+            ),
+            errors=(
+                GateRefused,
+                ModelNotFound,
+                SessionNotFound,
+                RunInProgress,
+                SessionBusy,
+                Conflict,
+                UpstreamFailed,
+                SessionUnavailable,
+                ShuttingDown,
+                StorageFailed,
+                UpstreamRefused,
+            ),
         ),
-        Route(method="GET", path="/v1/models", roles=DATA, handler=chat.models, openai=True),
+        Route(
+            method="GET",
+            path="/v1/models",
+            roles=DATA,
+            handler=chat.models,
+            openai=True,
+            gives=ModelList,
+        ),
         Route(
             method="POST",
             path="/v1/seats",
@@ -69,6 +146,7 @@ def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
             takes=SeatBody,
             gives=SeatAnswer,
             handler=seats.request,
+            errors=(StorageFailed,),
         ),
         Route(
             method="GET",
@@ -78,9 +156,22 @@ def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
             handler=seats.state,
             query=queries.TICKET,
         ),
-        Route(method="DELETE", path="/v1/seats/{userId}", roles=DATA, handler=seats.end),
         Route(
-            method="POST", path="/v1/gate", roles=DATA, takes=GateBody, gives=GateAnswer, handler=seats.gate
+            method="DELETE",
+            path="/v1/seats/{userId}",
+            roles=DATA,
+            handler=seats.end,
+            gives=Ended,
+            errors=(StorageFailed,),
+        ),
+        Route(
+            method="POST",
+            path="/v1/gate",
+            roles=DATA,
+            takes=GateBody,
+            gives=GateAnswer,
+            handler=seats.gate,
+            also=_GATE,
         ),
     ]
 
@@ -88,14 +179,23 @@ def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
 def _runs(runs: RunDoor) -> list[Route]:
     """What agents elsewhere report, and what is being produced."""
     return [
-        Route(method="POST", path="/v1/runs", roles=DATA, takes=StartBody, gives=Started, handler=runs.start),
+        Route(
+            method="POST",
+            path="/v1/runs",
+            roles=DATA,
+            takes=StartBody,
+            gives=Started,
+            handler=runs.start,
+            errors=(SessionNotFound, RunInProgress, ShuttingDown, StorageFailed),
+        ),
         Route(
             method="POST",
             path="/v1/runs/{run_id}/events",
             roles=DATA,
-            takes=ReportsBody,
+            takes=OneOrMany,
             gives=Published | Swallowed | Dropped | Reported,
             handler=runs.publish,
+            errors=(RunNotFound,),
         ),
         Route(
             method="GET",
@@ -104,6 +204,8 @@ def _runs(runs: RunDoor) -> list[Route]:
             gives=RunBatch,
             handler=runs.events,
             query=queries.FRAMES,
+            also=_FOLLOWED,
+            errors=(RunNotFound, StorageFailed),
         ),
         Route(
             method="POST",
@@ -112,6 +214,7 @@ def _runs(runs: RunDoor) -> list[Route]:
             takes=CompleteBody,
             gives=Completed,
             handler=runs.complete,
+            errors=(RunNotFound, StorageFailed),
         ),
         Route(
             method="POST",
@@ -120,6 +223,7 @@ def _runs(runs: RunDoor) -> list[Route]:
             takes=AbortBody,
             gives=Aborted,
             handler=runs.abort,
+            errors=(RunNotFound, NoActiveRun),
         ),
         Route(
             method="GET",
@@ -128,6 +232,7 @@ def _runs(runs: RunDoor) -> list[Route]:
             gives=Control,
             handler=runs.control,
             query=(queries.WAIT,),
+            errors=(RunNotFound,),
         ),
         Route(
             method="GET",
@@ -136,6 +241,8 @@ def _runs(runs: RunDoor) -> list[Route]:
             gives=RunBatch,
             handler=runs.session_events,
             query=queries.CURRENT,
+            also=_FOLLOWED,
+            errors=(RunNotFound, StorageFailed),
         ),
     ]
 
@@ -150,8 +257,16 @@ def _stored(stored: SessionDoor) -> list[Route]:
             gives=SessionsPage,
             handler=stored.listed,
             query=queries.SESSIONS,
+            errors=(StorageFailed,),
         ),
-        Route(method="GET", path="/v1/sessions/{key}", roles=KNOW, gives=SessionDetail, handler=stored.look),
+        Route(
+            method="GET",
+            path="/v1/sessions/{key}",
+            roles=KNOW,
+            gives=SessionDetail,
+            handler=stored.look,
+            errors=(SessionNotFound, StorageFailed),
+        ),
         Route(
             method="GET",
             path="/v1/sessions/{key}/messages",
@@ -159,6 +274,7 @@ def _stored(stored: SessionDoor) -> list[Route]:
             gives=HistoryPage,
             handler=stored.read,
             query=queries.MESSAGES,
+            errors=(SessionNotFound, StorageFailed),
         ),
         Route(
             method="POST",
@@ -167,6 +283,7 @@ def _stored(stored: SessionDoor) -> list[Route]:
             takes=MessagesBody,
             gives=Appended,
             handler=stored.append,
+            errors=(SessionNotFound, StorageFailed),
         ),
         Route(
             method="GET",
@@ -175,6 +292,7 @@ def _stored(stored: SessionDoor) -> list[Route]:
             gives=list[SearchHit],
             handler=stored.search,
             query=queries.SEARCH,
+            errors=(SessionNotFound, StorageFailed),
         ),
     ]
 
@@ -182,7 +300,13 @@ def _stored(stored: SessionDoor) -> list[Route]:
 def _control_plane(control: ControlPlane) -> list[Route]:
     """What consoles and scripts call, and what watches over the process."""
     return [
-        Route(method="GET", path="/v1/view", roles=SEE, handler=control.view),
+        Route(
+            method="GET",
+            path="/v1/view",
+            roles=SEE,
+            handler=control.view,
+            also=(Also(media="application/x-ndjson", of=ViewPart, meaning="One part a line."),),
+        ),
         Route(
             method="GET",
             path="/v1/events",
@@ -206,6 +330,7 @@ def _control_plane(control: ControlPlane) -> list[Route]:
             takes=AnyCommand,
             gives=Outcome,
             handler=control.execute,
+            errors=(StorageFailed,),
         ),
         Route(
             method="GET",
@@ -214,6 +339,7 @@ def _control_plane(control: ControlPlane) -> list[Route]:
             gives=Explanation,
             handler=control.explain,
             query=queries.EXPLAIN,
+            errors=(SessionNotFound,),
         ),
         Route(
             method="GET",
@@ -222,7 +348,21 @@ def _control_plane(control: ControlPlane) -> list[Route]:
             gives=AuditPage,
             handler=control.audit,
             query=queries.AUDIT,
+            errors=(StorageFailed,),
         ),
-        Route(method="GET", path="/healthz", roles=ANYBODY, handler=control.alive),
-        Route(method="GET", path="/readyz", roles=ANYBODY, handler=control.ready),
+        Route(
+            method="GET",
+            path="/healthz",
+            roles=ANYBODY,
+            handler=control.alive,
+            gives=Alive,
+        ),
+        Route(
+            method="GET",
+            path="/readyz",
+            roles=ANYBODY,
+            handler=control.ready,
+            gives=Ready,
+            errors=(ShuttingDown, StorageFailed),
+        ),
     ]

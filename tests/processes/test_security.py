@@ -55,6 +55,7 @@ WHO_MAY = {
     "GET /v1/audit": SEE,
     "GET /v1/explain": SEE,
     "GET /metrics": SEE,
+    "GET /openapi.json": ALL,
     "GET /healthz": ALL,
     "GET /readyz": ALL,
 }

@@ -1,0 +1,172 @@
+"""The description of the API says all there is in the table of routes, and what it says holds together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import MagicMock
+
+import httpx
+import msgspec
+import pytest
+
+from core.errors import MaitredError, NoActiveRun
+from core.server.metrics import Metrics
+from core.server.openapi import describe
+from core.server.routes import Call, Route
+from core.server.table import routes
+from tests.end_to_end.conftest import House
+
+# the table only hands the core on, so nothing of one is needed to read it
+ROUTES = routes(MagicMock(), Metrics(MagicMock()))
+TOLD = describe(ROUTES)
+by_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+
+
+def operation(route: Route) -> dict[str, Any]:
+    told: dict[str, Any] = TOLD["paths"][route.path][route.method.lower()]
+    return told
+
+
+def inside(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a JSON value."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from inside(each)
+
+
+@by_route
+def test_every_route_is_told_of(route: Route) -> None:
+    told = operation(route)
+    assert re.fullmatch(r"[A-Z].{8,}\.", told["summary"]), (
+        "the first line of the handler's docstring, one sentence"
+    )
+    assert [each["name"] for each in told["parameters"] if each["in"] == "path"] == re.findall(
+        r"{(\w+)}", route.path
+    )
+    assert all(each.get("description") for each in told["parameters"]), "what each parameter means"
+    assert ("requestBody" in told) == (route.takes is not None)
+    tokens = {role for each in told["security"] for role in each.get("token", [])}
+    assert tokens == route.roles - {"open"}
+    assert ({} in told["security"]) == (not route.roles or "open" in route.roles)
+    assert all(role in told["description"] for role in tokens)
+    answers = told["responses"]
+    assert {"200", "400", "403", "413", "415", "500"} <= answers.keys()
+    assert ("401" in answers) == bool(route.roles)
+    assert ("404" in answers) >= ("{" in route.path)
+    assert answers["200"].get("content"), "say what it answers: `gives`, or `also`"
+    assert all(each["description"] for each in answers.values())
+
+
+@by_route
+def test_every_error_is_told_in_the_shape_that_it_has(route: Route) -> None:
+    answers = operation(route)["responses"]
+    shape = "OpenAIErrorAnswer" if route.openai else "ErrorAnswer"
+    for error in (
+        error for error in route.errors if error.http_status != 500 or error.code == "internal_error"
+    ):
+        told = str(answers.get(str(error.http_status)))
+        assert f"'{error.code}'" in told or error.code == "upstream_refused", error
+        assert f"schemas/{shape}'" in told
+
+
+def test_it_holds_together() -> None:
+    names = [each["operationId"] for path in TOLD["paths"].values() for each in path.values()]
+    assert len(names) == len(set(names)) == len(ROUTES)
+    for each in inside(TOLD):
+        target: Any = TOLD
+        for step in each.get("$ref", "#").split("/")[1:]:
+            target = target[step]
+    used = {each["$ref"] for each in inside(TOLD) if "$ref" in each}
+    assert {f"#/components/schemas/{name}" for name in TOLD["components"]["schemas"]} <= used, (
+        "nothing is told in vain"
+    )
+
+
+def test_a_stream_is_told_with_its_media_type() -> None:
+    found = {
+        (path, media)
+        for path, methods in TOLD["paths"].items()
+        for each in methods.values()
+        for media in each["responses"]["200"]["content"]
+        if media != "application/json"
+    }
+    assert found >= {
+        ("/v1/chat/completions", "text/event-stream"),
+        ("/v1/runs/{run_id}/events", "text/event-stream"),
+        ("/v1/sessions/{key}/events", "text/event-stream"),
+        ("/v1/view", "application/x-ndjson"),
+        ("/metrics", "text/plain"),
+    }
+
+
+def test_one_name_is_one_type() -> None:
+    class Ended(msgspec.Struct):
+        """Another one than that of the seats."""
+
+        odd: int
+
+    row = ROUTES[0]
+    with pytest.raises(TypeError, match="called Ended"):
+        describe([*ROUTES, msgspec.structs.replace(row, path="/v1/odd", takes=Ended)])
+
+
+def test_a_route_tells_what_it_may_refuse_with() -> None:
+    (row,) = [each for each in ROUTES if each.path == "/healthz"]
+    told = describe([msgspec.structs.replace(row, errors=(NoActiveRun,))])
+    conflict = told["paths"]["/healthz"]["get"]["responses"]["409"]
+    assert conflict["description"] == "There is nothing to stop: the run has ended."
+    assert "no_active_run" in str(conflict["content"]["application/json"])
+
+
+async def test_anybody_may_read_it(house: House) -> None:
+    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as http:
+        answers = [await http.get("/openapi.json") for _ in range(2)]
+        head = await http.head("/openapi.json")
+    assert [each.json() for each in answers] == [TOLD, TOLD]
+    assert answers[0].headers["content-type"] == "application/json"
+    assert (head.status_code, head.content) == (200, b"")
+
+
+# ---------------------------------------------------------------------------------------- what is declared is read
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "allowed"),
+    [
+        ("/v1/audit?limit=0", "limit", "a whole number from 1 to 1000"),
+        ("/v1/audit?limit=many", "limit", "a whole number from 1 to 1000"),
+        ("/v1/audit?before=1.5", "before", "a whole number"),
+        ("/v1/audit?target=a%00b", "target", "U+0000"),
+        ("/v1/events?wait=long", "wait", "a number"),
+        ("/v1/explain?kind=mood&key=k", "kind", "seat or session"),
+        ("/v1/explain?key=k", "kind", "is missing"),
+        ("/v1/explain?kind=seat", "key", "is missing"),
+        ("/v1/seats/ann?accessTier=all", "accessTier", "full or limited"),
+    ],
+)
+async def test_what_is_none_of_the_allowed_is_named(house: House, path: str, name: str, allowed: str) -> None:
+    async with house.http() as http:
+        answer = await http.get(path)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["path"]) == (400, "invalid_argument", name)
+    assert allowed in error["message"]
+
+
+def test_a_parameter_that_is_not_declared_cannot_be_read() -> None:
+    request = MagicMock(query_params={"secret": "1"})
+    with pytest.raises(KeyError, match="secret"):
+        Call(request, None, None, {}).text("secret")
+
+
+def test_every_error_says_what_it_is() -> None:
+    def below(root: type[MaitredError]) -> Iterator[type[MaitredError]]:
+        for each in root.__subclasses__():
+            yield each
+            yield from below(each)
+
+    assert [each for each in below(MaitredError) if not each.__doc__] == []
