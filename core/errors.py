@@ -16,7 +16,10 @@
     │   ├── SessionBusy          another turn holds the slot: waiting helps
     │   └── TargetGone           the target died or was reborn since it was looked at
     ├── GateRefused              admission does not let this request pass
-    ├── PayloadTooLarge
+    ├── PayloadTooLarge, HeadersTooLarge
+    ├── RequestTimedOut          the rest of a request did not come in time
+    ├── RateLimited              the token has made too many requests: waiting helps
+    ├── TooManyConnections       the server has no room for another one: waiting helps
     ├── UnsupportedMedia         a body that is not application/json
     ├── SessionUnavailable       the live session could not be built
     ├── ShuttingDown             the core is leaving
@@ -173,6 +176,34 @@ class PayloadTooLarge(MaitredError):
 
     code = "payload_too_large"
     http_status = 413
+
+
+class HeadersTooLarge(MaitredError):
+    """A request's line and headers are larger than the server takes."""
+
+    code = "headers_too_large"
+    http_status = 431
+
+
+class RequestTimedOut(MaitredError):
+    """A request was not all there in time; what had come of it was thrown away."""
+
+    code = "request_timeout"
+    http_status = 408
+
+
+class RateLimited(MaitredError):
+    """The token has made more requests than it may: wait, and ask again."""
+
+    code = "rate_limited"
+    http_status = 429
+
+
+class TooManyConnections(MaitredError):
+    """The server holds as many connections as it may: wait, and ask again."""
+
+    code = "too_many_connections"
+    http_status = 503
 
 
 class UnsupportedMedia(MaitredError):

@@ -15,23 +15,25 @@ class FrameSplitter:
     """
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []
-        self._size = 0
+        self._rest = bytearray()
+        self._ends = False
+        """Whether the rest is a complete event, but for the lone CR at its end that may be half of a CRLF."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of the events that are now complete; raises UpstreamFailed for one that never ends."""
-        self._rest.append(data)
-        self._size += len(data)
-        if b"\n" not in data and b"\r" not in data:
-            # nothing ends here: a huge event is joined once, not with every piece of it
+        seam = bytes(self._rest[-1:]) + data
+        self._rest += data
+        if not (self._ends or b"\n\n" in seam or b"\n\r" in seam or b"\r\r" in seam):
+            # no line is empty, so nothing ends here: a huge event is looked through once, not with every piece of it
             return self._check()
-        block = b"".join(self._rest)
+        block = bytes(self._rest)
         if b"\r" in block:
             # a lone CR at the end may be half of a CRLF: it waits for what follows
             held = b"\r" if block.endswith(b"\r") else b""
             block = block[: len(block) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
         *events, rest = block.split(b"\n\n")
-        self._rest, self._size = [rest], len(rest)
+        self._rest = bytearray(rest)
+        self._ends = rest.endswith(b"\n\r")
         frames = self._check()
         for event in events:
             if event.startswith(b"data: ") and b"\n" not in event:
@@ -43,7 +45,7 @@ class FrameSplitter:
         return frames
 
     def _check(self) -> list[bytes]:
-        if self._size > _LARGEST:
+        if len(self._rest) > _LARGEST:
             raise UpstreamFailed(f"the upstream sent an event of over {_LARGEST} bytes")
         return []
 

@@ -14,6 +14,7 @@ from core.errors import (
     InvalidArgument,
     MaitredError,
     NotFound,
+    RateLimited,
     SessionUnavailable,
     ShuttingDown,
     Unauthorized,
@@ -26,6 +27,7 @@ JSON = "application/json"
 ERROR_HEADER = "x-maitred-error"
 """Carries the code of an error of ours, also where the body is an upstream's."""
 
+_OPENAI = ("/v1/chat/", "/v1/models")
 _PASSING_MS = 1000
 """How long to wait before another try at what passes, when nobody knows for how long it lasts."""
 
@@ -99,6 +101,11 @@ def openai_error_response(error: MaitredError, headers: dict[str, str] | None = 
     return Response(openai_error_body(error), status_of(error), headers | retry_headers(error), JSON)
 
 
+def refusal(path: str, error: MaitredError) -> Response:
+    """An error that no route answers with, in the shape that whoever asks there reads."""
+    return openai_error_response(error) if path.startswith(_OPENAI) else error_response(error)
+
+
 def code_of(error: MaitredError) -> str:
     """The stable code that callers see."""
     return error.gate_code if isinstance(error, GateRefused) else error.code
@@ -144,6 +151,8 @@ def _openai_type(error: MaitredError) -> str:
             return "permission_error"
         case NotFound():
             return "not_found_error"
+        case RateLimited():
+            return "rate_limit_error"
         case GateRefused() | Conflict():
             return "admission_error" if isinstance(error, GateRefused) else "conflict_error"
         case _:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
@@ -156,6 +156,8 @@ class _Endpoint:
             answer = await self._answer(route, Request(scope, receive))
         except MaitredError as error:
             answer = tell(error)
+        except ClientDisconnect:
+            return  # it left before its request was all here
         except Exception:
             _log.exception("%s %s failed", route.method, route.path)
             answer = tell(InternalError("maitred made a mistake in this call; the log has the details"))

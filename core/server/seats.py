@@ -33,7 +33,7 @@ _ORIGIN: dict[str, Any] = {
         "blockReason": TEXT,
         "addressHash": TEXT,
         "privacySignals": {"maxItems": _MOST_SIGNALS, "items": TEXT},
-        "checkedAt": {"format": "date-time"},
+        "checkedAt": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
     }
 }
 """What `_checked` finds, for the description of the API."""

@@ -16,10 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Forbidden, InvalidArgument, MaitredError, PayloadTooLarge, UnsupportedMedia
 from core.server.auth import is_loopback
-from core.server.responses import error_response, openai_error_response
+from core.server.responses import refusal
 
-_LARGEST_BODY = 32 * 1024 * 1024
-_OPENAI = ("/v1/chat/", "/v1/models")
+_LONGEST_NUMBER = 20
 _ONCE = (b"host", b"origin", b"content-type")
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -39,9 +38,12 @@ def allowed_hosts(host: str, extra: Iterable[str]) -> frozenset[str]:
 class SecurityFloor:
     """Wraps the whole application; see the module."""
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], any_address: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: frozenset[str], any_address: bool, largest_body: int
+    ) -> None:
         """`any_address`: accept every address literal as Host (bound to all interfaces)."""
         self._app = app
+        self._largest_body = largest_body
         self._hosts = hosts
         self._any_address = any_address
 
@@ -54,12 +56,11 @@ class SecurityFloor:
         try:
             self._check(scope, headers)
         except MaitredError as error:
-            tell = openai_error_response if scope["path"].startswith(_OPENAI) else error_response
-            await tell(error)(scope, receive, send)
+            await refusal(scope["path"], error)(scope, receive, send)
             return
         # routes match the path as it was sent, because a key may hold a percent-encoded slash
         scope["path"] = scope["raw_path"].decode("ascii", "replace")
-        await self._app(scope, _Bounded(receive), send)
+        await self._app(scope, _Bounded(receive, self._largest_body), send)
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         names = [name for name, _ in scope["headers"] if name in _ONCE]
@@ -78,8 +79,8 @@ class SecurityFloor:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise InvalidArgument("Content-Length is not a number")
-        if int(length) > _LARGEST_BODY:
-            raise PayloadTooLarge(f"the body is over {_LARGEST_BODY} bytes; send less")
+        if len(length) > _LONGEST_NUMBER or int(length) > self._largest_body:
+            raise PayloadTooLarge(f"the body is over {self._largest_body} bytes; send less")
         if int(length) or b"transfer-encoding" in headers:
             kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
             if kind != b"application/json":
@@ -89,16 +90,16 @@ class SecurityFloor:
 class _Bounded:
     """Counts a body that comes without a length."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
-        self._left = _LARGEST_BODY
+        self._most = self._left = most
 
     async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
-                raise PayloadTooLarge(f"the body is over {_LARGEST_BODY} bytes; send less")
+                raise PayloadTooLarge(f"the body is over {self._most} bytes; send less")
         return message
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.errors import SettingsError
+from core.settings.refusal import refusal
 from core.settings.schema import Settings
 from core.settings.storage import is_storage
 
@@ -16,26 +16,35 @@ def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
     """What types cannot say: names that must exist, zones, hours and addresses that must be real."""
 
     def refuse(key: str, problem: str) -> None:
-        raise SettingsError(f"{origins.get(key, path)}: {key}: {problem}")
+        raise refusal(origins.get(key, path), problem, key=key)
 
+    server = settings.server
+    if bool(server.tls_certificate) != bool(server.tls_key):
+        missing = "tls_key" if server.tls_certificate else "tls_certificate"
+        refuse(f"server.{missing}", "is missing; certificate and key are set together, or neither")
+    for name, file in (("tls_certificate", server.tls_certificate), ("tls_key", server.tls_key)):
+        if file and not file.startswith(("/", "~")):
+            refuse(f"server.{name}", f"found {file!r:.80}; allowed: a whole path, from / or ~")
     admission = settings.admission
     models = {model.id: model for model in admission.models}
     known = ", ".join(models) or "none is configured"
     if len(models) != len(admission.models):
         refuse("admission.models", "two models have the same id")
     if admission.fallback_model and admission.fallback_model not in models:
-        refuse("admission.fallback_model", f"found {admission.fallback_model!r}; allowed: {known}")
+        refuse("admission.fallback_model", f"found {admission.fallback_model!r:.80}; allowed: {known}")
     if admission.limited_model and (
         admission.limited_model not in models or not models[admission.limited_model].limited
     ):
         limited = (
             ", ".join(model.id for model in admission.models if model.limited) or "none has limited = true"
         )
-        refuse("admission.limited_model", f"found {admission.limited_model!r}; allowed: {limited}")
+        refuse("admission.limited_model", f"found {admission.limited_model!r:.80}; allowed: {limited}")
     for model in admission.models:
         for companion in model.companions:
             if companion not in models:
-                refuse(f"admission.models.{model.id}.companions", f"found {companion!r}; allowed: {known}")
+                refuse(
+                    f"admission.models.{model.id}.companions", f"found {companion!r:.80}; allowed: {known}"
+                )
         if model.hours:
             for end, text in (("open", model.hours.open), ("close", model.hours.close)):
                 problem = _hour_problem(text)
@@ -53,7 +62,7 @@ def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
     if not _is_zone(admission.quota.zone):
         refuse(
             "admission.quota.zone",
-            f"found {admission.quota.zone!r}; allowed: a zone such as America/Los_Angeles",
+            f"found {admission.quota.zone!r:.80}; allowed: a zone such as America/Los_Angeles",
         )
     if not is_storage(settings.storage.url):
         refuse("storage.url", "allowed: sqlite, or postgresql://user@host/database")
@@ -78,7 +87,7 @@ def _hour_problem(text: str) -> str:
     hour, colon, minute = clock.partition(":")
     digits = len(clock) == 5 and colon and hour.isdigit() and minute.isdigit()
     if not digits or int(hour) > 23 or int(minute) > 59 or not _is_zone(zone):
-        return f"found {text!r}; allowed: a time and a zone, as in 09:00 America/New_York"
+        return f"found {text!r:.80}; allowed: a time and a zone, as in 09:00 America/New_York"
     return ""
 
 

@@ -15,6 +15,7 @@ from core.errors import SettingsError
 from core.settings.check import check
 from core.settings.environment import folders, variables
 from core.settings.offer import offered_upstream
+from core.settings.refusal import refusal
 from core.settings.schema import Settings
 
 
@@ -73,14 +74,16 @@ def _api_keys(settings: Settings, env: Mapping[str, str], path: Path) -> dict[st
         if upstream.api_key_env:
             key = env.get(upstream.api_key_env, "").strip()
             if not key:
-                raise SettingsError(
-                    f"{path}: upstreams.{upstream.name}.api_key_env: the variable {upstream.api_key_env} is not set; "
-                    "export it, or remove the line"
+                raise refusal(
+                    path,
+                    f"the variable {upstream.api_key_env:.80} is not set; export it, or remove the line",
+                    key=f"upstreams.{upstream.name:.80}.api_key_env",
                 )
             if not (key.isascii() and key.isprintable()):
-                raise SettingsError(
-                    f"${upstream.api_key_env}: holds characters that no key has; export the key of upstream "
-                    f"{upstream.name} and nothing else"
+                raise refusal(
+                    f"${upstream.api_key_env:.80}",
+                    f"holds characters that no key has; export the key of upstream {upstream.name:.80} and "
+                    "nothing else",
                 )
             keys[upstream.name] = key
     return keys
@@ -102,7 +105,7 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: cannot be read ({error}); write it in UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from error
+        raise refusal(path, f"is not TOML: {error}") from error
     except RecursionError:
         raise SettingsError(f"{path}: is nested too deep; settings are tables of values") from None
 
@@ -133,7 +136,7 @@ def _from_text(text: str, kind: Any, variable: str) -> Any:
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"${variable}: found {text!r:.80}; {_lower(str(error))}") from error
+        raise refusal(f"${variable}", f"found {text!r:.80}; {_lower(str(error))}{_choices(kind)}") from error
 
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:
@@ -153,14 +156,15 @@ def _convert(raw: dict[str, Any], origins: dict[str, str], path: Path) -> Settin
         reason, _, where = str(error).partition(" - at `$")
         key = where.rstrip("`").lstrip(".")
         found = _at(raw, key)
-        shown = f", found {found!r}"
+        shown = f", found {found!r:.80}"
         if found is None or isinstance(found, dict | list) or key.endswith("sha256"):
             shown = ""  # in place of a token's hash there may stand the token
         if "unknown field" in reason:
-            allowed = ", ".join(_fields_at(key))
+            allowed = ", ".join(field.name for field in msgspec.structs.fields(_kind_at(key)))
             shown = f"; allowed here: {allowed}"
-        place = f"{key}: " if key else ""
-        raise SettingsError(f"{origins.get(key, path)}: {place}{_lower(reason)}{shown}") from error
+        elif "enum value" in reason:
+            shown += _choices(_kind_at(key))
+        raise refusal(origins.get(key, path), f"{_lower(reason):.200}{shown}", key=key) from error
 
 
 def _lower(text: str) -> str:
@@ -187,12 +191,18 @@ def _at(raw: Any, key: str) -> Any:
     return raw
 
 
-def _fields_at(key: str) -> list[str]:
-    """The names allowed in the section that a key leads to."""
+def _choices(kind: Any) -> str:
+    """What a setting may be, where that is one of a few words."""
+    allowed = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+    return f"; allowed: {', '.join(allowed)}" if allowed else ""
+
+
+def _kind_at(key: str) -> Any:
+    """The type that a key leads to."""
     kind: Any = Settings
     for step in _steps(key):
         if isinstance(step, int):
             continue
         kind = typing.get_type_hints(kind)[step]
         kind = next((arg for arg in typing.get_args(kind) if isinstance(arg, type)), kind)
-    return [field.name for field in msgspec.structs.fields(kind)]
+    return kind

@@ -23,12 +23,21 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Server(Section, frozen=True, kw_only=True):
-    """Where the core listens, under which names beside its address, and how long it drains when it leaves."""
+    """Where the core listens, under which names and certificate, within which limits, and how long it drains."""
 
     host: Name = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8484
     hosts: list[Name] = []
+    tls_certificate: str = ""
+    tls_key: str = ""
     drain_seconds: Seconds = 30
+    max_connections: Positive = 4096
+    max_header_bytes: Annotated[int, msgspec.Meta(ge=1024, le=16_777_216)] = 65_536
+    max_body_bytes: Positive = 33_554_432
+    requests_per_second: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 100
+    receive_seconds: PositiveSeconds = 60
+    send_seconds: PositiveSeconds = 30
+    keep_alive_seconds: PositiveSeconds = 30
 
 
 class Storage(Section, frozen=True, kw_only=True):
