@@ -17,7 +17,9 @@ from typing import Literal
 
 import msgspec
 
-from core.errors import FolderUnusable, Forbidden, StartRefused, Unauthorized
+from core.clock import Clock
+from core.errors import FolderUnusable, Forbidden, RateLimited, StartRefused, Unauthorized
+from core.server.rate import Bucket
 from core.settings import Token
 
 Role = Literal["viewer", "operator", "service", "user", "open"]
@@ -45,20 +47,49 @@ class Principal(msgspec.Struct, frozen=True):
     user: str | None = None
 
 
-class Authentication:
-    """Knows the tokens of one server."""
+class _Known(msgspec.Struct, frozen=True):
+    """A token as the server knows it; without a `bucket` it may ask as often as it likes."""
 
-    def __init__(self, tokens: Sequence[Token], local_token: str, *, loopback: bool) -> None:
-        """`loopback`: without a token of the settings the data plane is open."""
+    sha256: str
+    principal: Principal
+    bucket: Bucket | None = None
+
+
+class Authentication:
+    """Knows the tokens of one server, and how often each of them asks."""
+
+    def __init__(
+        self,
+        tokens: Sequence[Token],
+        local_token: str,
+        *,
+        loopback: bool,
+        clock: Clock,
+        requests_per_second: float = 0,
+    ) -> None:
+        """`loopback`: without a token of the settings the data plane is open. 0 requests: no limit."""
         self._open = loopback and not tokens
+        self._clock = clock
         self._known = [
-            (token.sha256, Principal(token.role, token.name, token.user or None)) for token in tokens
+            _Known(
+                token.sha256,
+                Principal(token.role, token.name, token.user or None),
+                # a service speaks for everybody: what it may do is what the house may do
+                Bucket(requests_per_second, clock.monotonic())
+                if requests_per_second and token.role != "service"
+                else None,
+            )
+            for token in tokens
         ]
-        self._known.append((hash_of(local_token), Principal("operator", "local")))
+        self._known.append(_Known(hash_of(local_token), Principal("operator", "local")))
 
     def admit(self, authorization: str | None, roles: frozenset[Role]) -> Principal:
-        """The caller behind an Authorization header, if one of `roles`; raises Unauthorized or Forbidden."""
-        principal = self._find(authorization)
+        """The caller behind an Authorization header, if one of `roles`.
+
+        Raises Unauthorized, Forbidden, or RateLimited for a token that asks too often.
+        """
+        known = self._find(authorization)
+        principal = known.principal if known is not None else None
         if principal is None or (principal.role not in roles and self._open and "open" in roles):
             # OpenAI's clients always send some key: on an open data plane any will do
             if self._open and "open" in roles:
@@ -67,22 +98,30 @@ class Authentication:
                 "this call needs a token of this server: send Authorization: Bearer …; "
                 "`maitred info` shows where the local one is kept"
             )
+        if known is not None and known.bucket is not None:
+            wait = known.bucket.take(self._clock.monotonic())
+            if wait:
+                raise RateLimited(
+                    f"the token {principal.name!r} makes more requests than [server] requests_per_second allows; "
+                    "wait, and ask again",
+                    retry_after_ms=wait,
+                )
         if principal.role not in roles:
             raise Forbidden(
                 f"the token {principal.name!r} has the role {principal.role}; needed: {_list(roles)}"
             )
         return principal
 
-    def _find(self, authorization: str | None) -> Principal | None:
+    def _find(self, authorization: str | None) -> _Known | None:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
         digest = hash_of(token.strip())
         found = None
-        for known, principal in self._known:
+        for known in self._known:
             # no early end: the time taken tells nothing of which token came close
-            if hmac.compare_digest(known, digest):
-                found = principal
+            if hmac.compare_digest(known.sha256, digest):
+                found = known
         return found
 
 

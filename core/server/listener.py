@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 
 from core.errors import PortInUse, StartRefused
 from core.settings import Server as ServerSettings
 
 _BACKLOG = 2048
+_FILES_BESIDE = 256
+"""For the database, the log, and whatever else is open."""
+_FILES_EACH = 2
+"""A client's connection, and that to the upstream which answers it."""
 
 
 def bind(settings: ServerSettings) -> socket.socket:
@@ -30,6 +35,26 @@ def bind(settings: ServerSettings) -> socket.socket:
             listener.close()
         raise _refusal(where, settings.port, error) from None
     return listener
+
+
+def url_of(listener: socket.socket, *, tls: bool) -> str:
+    """Where a socket is reached."""
+    host, port = listener.getsockname()[:2]
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def room_for(connections: int) -> int:
+    """How many of so many connections this process has files for; it takes as many as it is allowed."""
+    wanted = connections * _FILES_EACH + _FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        except (OSError, ValueError):
+            most = soft  # some systems allow less than they say
+    return max(1, min(connections, (most - _FILES_BESIDE) // _FILES_EACH))
 
 
 def _refusal(where: str, port: int, error: OSError) -> StartRefused:

@@ -19,6 +19,7 @@ from core.server.auth import is_loopback
 from core.server.responses import refusal
 
 _LONGEST_NUMBER = 20
+"""Digits of a length; longer ones are not even read."""
 _ONCE = (b"host", b"origin", b"content-type")
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -38,9 +39,7 @@ def allowed_hosts(host: str, extra: Iterable[str]) -> frozenset[str]:
 class SecurityFloor:
     """Wraps the whole application; see the module."""
 
-    def __init__(
-        self, app: ASGIApp, *, hosts: frozenset[str], any_address: bool, largest_body: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], any_address: bool, largest_body: int) -> None:
         """`any_address`: accept every address literal as Host (bound to all interfaces)."""
         self._app = app
         self._largest_body = largest_body

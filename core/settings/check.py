@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.settings.refusal import refusal
-from core.settings.schema import Settings
+from core.settings.schema import Server, Settings
 from core.settings.storage import is_storage
 
 
@@ -18,13 +18,7 @@ def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
     def refuse(key: str, problem: str) -> None:
         raise refusal(origins.get(key, path), problem, key=key)
 
-    server = settings.server
-    if bool(server.tls_certificate) != bool(server.tls_key):
-        missing = "tls_key" if server.tls_certificate else "tls_certificate"
-        refuse(f"server.{missing}", "is missing; certificate and key are set together, or neither")
-    for name, file in (("tls_certificate", server.tls_certificate), ("tls_key", server.tls_key)):
-        if file and not file.startswith(("/", "~")):
-            refuse(f"server.{name}", f"found {file!r:.80}; allowed: a whole path, from / or ~")
+    _check_certificate(settings.server, refuse)
     admission = settings.admission
     models = {model.id: model for model in admission.models}
     known = ", ".join(models) or "none is configured"
@@ -80,6 +74,17 @@ def check(settings: Settings, origins: Mapping[str, str], path: Path) -> None:
     for token in settings.tokens:
         if token.role == "user" and not token.user:
             refuse(f"tokens.{token.name}.user", "a token of role user needs the user it stands for")
+
+
+def _check_certificate(server: Server, refuse: Callable[[str, str], None]) -> None:
+    """That both files are named, and where they are; whether they are any good is for who serves."""
+    files = {"tls_certificate": server.tls_certificate, "tls_key": server.tls_key}
+    for name, file in files.items():
+        if not file and any(files.values()):
+            (other,) = files.keys() - {name}
+            refuse(f"server.{name}", f"needs to be set beside {other}, or neither of them")
+        if file and not file.startswith(("/", "~")):
+            refuse(f"server.{name}", f"found {file!r:.80}; allowed: a whole path, from / or ~")
 
 
 def _hour_problem(text: str) -> str:

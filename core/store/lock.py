@@ -33,9 +33,9 @@ class FolderLock:
             ) from None
         self.tell(None)
 
-    def tell(self, url: str | None) -> None:
-        """Write down who holds the folder, and where that process listens."""
-        note = json.dumps({"pid": os.getpid(), "url": url}).encode()
+    def tell(self, url: str | None, certificate: str | None = None) -> None:
+        """Write down who holds the folder, where that process listens, and the file of what it proves itself with."""
+        note = json.dumps({"pid": os.getpid(), "url": url, "certificate": certificate}).encode()
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, note, 0)
 
@@ -54,6 +54,11 @@ def lock_for(storage_url: str, folder: Path) -> FolderLock | None:
 def url_of_holder(folder: Path) -> str | None:
     """Where the process that holds (or last held) a data folder listens, if it says so."""
     return _holder(folder / "maitred.lock").get("url")
+
+
+def certificate_of_holder(folder: Path) -> str | None:
+    """The file with the certificate of that process, if it speaks HTTPS."""
+    return _holder(folder / "maitred.lock").get("certificate")
 
 
 def held_by(folder: Path) -> str | None:
@@ -79,6 +84,8 @@ def _holder(path: Path) -> dict[str, str]:
         holder = {"who": f" (process {int(note['pid'])})"}
         if isinstance(note["url"], str):
             holder["url"] = note["url"]
+        if isinstance(note.get("certificate"), str):
+            holder["certificate"] = note["certificate"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return holder
