@@ -222,10 +222,13 @@ class RunRegistry(RunReaders):
     ) -> bool:
         """End a run; False when it had ended before. An agent that confirms an abort gives 0 and `aborted`.
 
-        What is no exit code counts as 1. `interrupted` is for what a close cuts off. Raises RunNotFound.
+        What is no exit code counts as 1. `interrupted` is for what a close cuts off. Who says it again has an end
+        recorded that could not be before. Raises RunNotFound.
         """
         entry = self._kept.entry(run_id)
         if entry.run.ended:
+            if entry.write is not None and entry.write.done() and entry.write.exception() is not None:
+                self._record_end(entry)
             return False
         self._end(entry, exit_code=exit_code_of(exit_code), aborted=aborted, interrupted=interrupted)
         return True
@@ -343,11 +346,14 @@ class RunRegistry(RunReaders):
         entry.stop = None  # its agent keeps the whole answer, which need not stay as long as the run is kept
         entry.provider_id.run_ended()
         if entry.recorded:
-            entry.write = self._writes.add(
-                partial(self._records.ended, run), f"run {run.id}: its end could not be recorded"
-            )
+            self._record_end(entry)
         entry.bell.ring()
         entry.control.ring()
+
+    def _record_end(self, entry: Entry) -> None:
+        entry.write = self._writes.add(
+            partial(self._records.ended, entry.run), f"run {entry.run.id}: its end could not be recorded"
+        )
 
     def _save_provider_id(self, run: Run, provider_session_id: str, then: Callable[[bool], None]) -> None:
         _ = self._writes.add(

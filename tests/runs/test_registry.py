@@ -54,6 +54,15 @@ async def test_a_replay_is_what_comes_after_and_tells_its_gap(
     assert (replay.truncated, replay.first_seq, replay.last_seq) == (truncated, 3, 5)
 
 
+async def test_a_place_below_the_beginning_is_the_beginning() -> None:
+    house = House()
+    run = house.registry.start("s1", "acme")
+    house.registry.append(run, ready("a"))
+    replay, subscription = house.registry.replay(run.id, -5), house.registry.subscribe(run.id, -5)
+    assert (len(replay.events), replay.truncated) == (1, False)
+    assert (subscription.after, subscription.truncated) == (0, False)
+
+
 @pytest.mark.parametrize(("after", "truncated"), [(0, True), (1, True), (2, False), (3, False)])
 async def test_a_replay_of_an_empty_buffer_tells_what_is_gone(after: int, truncated: bool) -> None:
     house = House(buffer_bytes=200)
@@ -234,9 +243,13 @@ async def test_an_agent_here_is_asked_to_stop_and_confirms() -> None:
     house = House(abort_seconds=10)
     asked: list[str] = []
     run = house.registry.start("s1", "acme", stop=asked.append)
+    waiting = asyncio.create_task(house.registry.control(run.id, 60))
+    await asyncio.sleep(0)
     house.registry.abort(run.id, "enough")
     house.registry.abort(run.id, "again")
     assert (asked, run.state) == (["enough"], "aborting")
+    control = await waiting
+    assert (control.abort_requested, control.reason, control.ended) == (True, "enough", False)
     house.registry.append(run, ready("the rest"))
     house.clock.advance(9.999)
     house.registry.complete(run.id, exit_code=0, aborted=True)
@@ -260,6 +273,7 @@ async def test_an_abort_that_is_not_answered_is_forced() -> None:
     house.clock.advance(0.001)
     assert (run.state, run.exit_code) == ("aborted", 1)
     assert not house.registry.complete(run.id, exit_code=0, aborted=True)
+    assert await house.changes(run) == ["started", "aborting", "ended"], "who is asked to stop may be silent"
 
 
 async def test_a_stalled_run_that_is_stopped_does_not_come_back() -> None:
@@ -530,6 +544,22 @@ async def test_a_record_that_fails_is_reported_and_the_run_goes_on(at_once: bool
     house.records.refuse_at_once = False
     house.registry.complete(run.id, exit_code=0)
     await house.registry.recorded(run)
+
+
+async def test_who_says_again_that_a_run_has_ended_has_it_recorded() -> None:
+    house = House()
+    run = house.registry.start("s1", "acme")
+    await house.registry.recorded(run)
+    house.records.failures = 1
+    assert house.registry.complete(run.id, exit_code=0)
+    with pytest.raises(StorageFailed):
+        await house.registry.recorded(run)
+    for _ in range(2):
+        assert not house.registry.complete(run.id, exit_code=3)
+        await house.registry.recorded(run)
+    assert house.records.statuses == {"r1": "completed"}
+    assert house.records.exit_codes == {"r1": 0}
+    assert [call for call, _ in house.records.calls] == ["started", "ended", "ended"]
 
 
 async def test_a_close_interrupts_what_runs_and_tells_everybody() -> None:

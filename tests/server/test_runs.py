@@ -133,6 +133,10 @@ async def test_a_session_belongs_to_whoever_had_its_first_run(guarded: House) ->
         assert code(taken) == (404, "session_not_found")
         assert run not in taken.text
         await post(house, f"/v1/runs/{run}/complete", {}, "ann")
+    turn = house.core.runs.start("of a turn", "crew", user_id="ann", recorded=False)
+    taken = await post(house, "/v1/runs", {"sessionKey": "of a turn", "provider": "x"}, "bob")
+    assert code(taken) == (404, "session_not_found"), "also while its start is not written yet"
+    house.core.runs.complete(turn.id, exit_code=0)
     detail = await get(house, "/v1/sessions/shared", "see")
     assert detail.json()["owner"] == "ann"
     again = await started(house, key="shared")
