@@ -210,10 +210,15 @@ def _output(frame: bytes, request: AgentRequest, answer: Answer) -> Output:
         # it came in several lines, and goes on in one: between the tokens of JSON a line break is a space
         frame = frame.replace(b"\n", b" ")
     try:
-        chunk = _decode(frame)
-    except msgspec.ValidationError:
-        # JSON, but with fields of other types than ours: the client may understand it
-        return _with_chunk(b'{"kind":"chunk","chunk":', frame)
+        if not frame.isascii():
+            _ = frame.decode()  # in fields that are not ours the decoder does not look
+        try:
+            chunk = _decode(frame)
+        except msgspec.ValidationError:
+            # fields of other types than ours: the client may understand it. But decoding ended at the first of them,
+            # and what is no JSON further on would spoil the run for all who follow it
+            _ = msgspec.json.decode(frame)
+            return _with_chunk(b'{"kind":"chunk","chunk":', frame)
     except _NOT_JSON as error:
         raise UpstreamFailed("the upstream sent a chunk that is not JSON") from error
     if chunk.error is not None:
