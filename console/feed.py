@@ -1,7 +1,9 @@
 """From a core into the state: a view, then the journal, and a new view after a gap; for ever, whatever fails.
 
 One `Feed` serves one core. When the core cannot be reached the last data stays, with its age, and the feed tries
-again for ever, less and less often and never in step with others. Nothing that a core does raises into the screen.
+again for ever, less and less often and never in step with others. A link that is back catches up from where it broke
+off: a new view is only taken when the journal has moved past that place, or the core was started anew. Nothing that a
+core does raises into the screen.
 """
 
 from __future__ import annotations
@@ -30,8 +32,11 @@ RECALLED = 300
 """How many events from before the view the journal begins with."""
 
 LIMIT = 1_000
-_PATIENCE_SECONDS = 10.0
-"""How much longer than asked an answer may take before the link counts as lost."""
+"""How many events one answer may bring; half as many after each failure, so that a line that cuts long answers off
+lets shorter ones through."""
+_LEAST = 10
+_PATIENCE_SECONDS = 7.0
+"""How much longer than asked an answer may take before the link counts as lost: less than ten seconds in all."""
 
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 15.0
 
@@ -68,6 +73,10 @@ class Feed:
         self._pace = pace
         self._jitter = jitter
         self._heard: float | None = None
+        self._failures = 0
+        """In a row."""
+        self._continues = False
+        """Whether the state's cursor is a place that the journal may be followed from."""
         self._core_now = clock.now()
         self._core_now_at = clock.monotonic()
 
@@ -85,33 +94,33 @@ class Feed:
 
     async def run(self) -> None:
         """Follow the core until cancelled, or until it refused to start at all."""
-        failures = 0
         while True:
             try:
                 if self.core is None:
                     self.core = await self._connect()
-                await self._take_view()
-                failures = 0
+                if not self._continues:
+                    await self._take_view()
+                    self._continues = True
                 await self._follow()
+                self._continues = False
                 await self._clock.sleep(self._pace)  # a gap: not faster than any other reading
             except StartRefused as error:
                 if self.core is None:
                     self._on_fatal(error)
                     return
-                await self._lost(error, failures := failures + 1)
+                await self._lost(error)
             except MaitredError as error:
-                await self._lost(error, failures := failures + 1)
+                await self._lost(error)
             except TimeoutError:
-                await self._lost(CoreUnreachable("the core did not answer in time"), failures := failures + 1)
+                await self._lost(CoreUnreachable("the core did not answer in time"))
             except Exception as error:
                 if self.core is None and not isinstance(error, OSError):
                     raise  # a core of our own cannot even be built: trying again would hide the defect
                 log.exception("the feed failed")
-                await self._lost(
-                    CoreUnreachable(f"{type(error).__name__}: {error}"), failures := failures + 1
-                )
+                await self._lost(CoreUnreachable(f"{type(error).__name__}: {error}"))
 
-    async def _lost(self, error: MaitredError, failures: int) -> None:
+    async def _lost(self, error: MaitredError) -> None:
+        self._failures += 1
         self.link, self.trouble = "lost", error.message
         self._state.arriving = None
         self._on_change()
@@ -120,7 +129,7 @@ class Feed:
             core, self.core = self.core, None
             with suppress(Exception):
                 await core.aclose()
-        longest = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10))
+        longest = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
         await self._clock.sleep(longest * (0.5 + self._jitter() / 2))
 
     async def _take_view(self) -> None:
@@ -142,7 +151,7 @@ class Feed:
                     end_view(self._state, part.cursor)
                     if first:
                         await self._recall(self.core, part.cursor)
-                    self.link, self.trouble = "live", ""
+                    self._well()
                     self._on_change()
                     return
                 case None:
@@ -166,17 +175,24 @@ class Feed:
         assert self.core is not None
         while True:
             async with asyncio.timeout(WAIT_SECONDS + _PATIENCE_SECONDS):
-                batch = await self.core.events(self._state.cursor, wait=WAIT_SECONDS, limit=LIMIT)
+                limit = max(_LEAST, LIMIT >> min(self._failures, 10))
+                batch = await self.core.events(self._state.cursor, wait=WAIT_SECONDS, limit=limit)
             self._heard_from(batch.now)
             if batch.gap:
                 return
+            if self.link != "live":
+                self._well()
+                self._on_change()
             for event in batch.events:
                 reduce(self._state, event)
             self._state.cursor = batch.cursor
             if batch.events:
                 self._on_change()
-                if len(batch.events) < LIMIT:
+                if len(batch.events) < limit:
                     await self._clock.sleep(self._pace)
+
+    def _well(self) -> None:
+        self.link, self.trouble, self._failures = "live", "", 0
 
     def _heard_from(self, now: str) -> None:
         self._heard = self._core_now_at = self._clock.monotonic()

@@ -123,11 +123,32 @@ async def test_a_lost_link_keeps_the_data_tells_its_age_and_comes_back() -> None
         age = fed.feed.age_ms()
         assert age is not None
         assert age >= 60_000
-        fed.core.rows.put(a_run("b"))
+        fed.core.happen(RunChanged(what="started", run=a_run("b")))
         fed.core.down = False
         await fed.until(lambda: fed.feed.link == "live")
         assert set(fed.state.rows.runs) == {"a", "b"}
         assert fed.feed.trouble == ""
+        assert fed.core.views == 1, "it catches up from where it broke off"
+
+
+@pytest.mark.parametrize("meanwhile", ["moved past", "restarted"])
+async def test_a_link_that_comes_back_to_another_journal_takes_a_new_view(meanwhile: str) -> None:
+    async with running(Fed(FakeCore(a_run("a"), events=10))) as fed:
+        await fed.until(lambda: fed.feed.link == "live")
+        fed.core.down = True
+        fed.core.happen(Noticed(level="info", code="x", message="unheard"))
+        await fed.until(lambda: fed.feed.link == "lost")
+        fed.core.happen(RunChanged(what="started", run=a_run("b")))
+        if meanwhile == "restarted":
+            fed.core.restart("e2")
+        else:
+            fed.core.happen(*(Noticed(level="info", code="x", message=str(n)) for n in range(20)))
+        fed.core.down = False
+        await fed.until(lambda: fed.core.views == 2 and fed.feed.link == "live")
+        assert set(fed.state.rows.runs) == {"a", "b"}
+        assert any(
+            isinstance(entry.event, Noticed) and entry.event.code == "gap" for entry in fed.state.journal
+        )
 
 
 async def test_tries_become_rarer_and_never_end() -> None:
