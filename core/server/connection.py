@@ -34,6 +34,8 @@ _SURPLUS = 256
 """And so many are told; further ones are hung up on."""
 _LEAST_READ = 16 * 1024
 """A reader who takes less of what waits for it, each `send_seconds`, is stuck."""
+_IN_A_ROW = 16
+"""More requests than these do not wait in one connection behind another."""
 _RETRY_MS = 1000
 
 
@@ -74,6 +76,8 @@ class Connection(HttpToolsProtocol):
         """Bytes that came since, while no header ended."""
         self._over = False
         """Nothing more is taken; what comes is thrown away."""
+        self._running: RequestResponseCycle | None = None
+        """The request that is being answered, or was last."""
         self._refusal: MaitredError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._reader: asyncio.TimerHandle | None = None
@@ -98,6 +102,10 @@ class Connection(HttpToolsProtocol):
         self._disarm()
         self._forget_reader()
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            # uvicorn tells the last request alone, which may only wait behind the one that is being answered
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._over:
@@ -142,11 +150,18 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if 0 < len(self.pipeline) <= _IN_A_ROW:
+            # uvicorn stops reading where a request waits behind another, and so would not see its client leave
+            self.flow.resume_reading()
 
     def on_message_complete(self) -> None:
         self._half = False
         self._disarm()
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _check_head(self) -> None:
         if self._head + self._arrived > self._limits.header_bytes:

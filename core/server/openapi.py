@@ -24,11 +24,15 @@ from core.admission.gate import GateCode, refused
 from core.errors import (
     Forbidden,
     GateRefused,
+    HeadersTooLarge,
     InternalError,
     InvalidArgument,
     MaitredError,
     NotFound,
     PayloadTooLarge,
+    RateLimited,
+    RequestTimedOut,
+    TooManyConnections,
     Unauthorized,
     UnsupportedMedia,
     UpstreamRefused,
@@ -40,13 +44,11 @@ from core.server.responses import JSON, ErrorAnswer, OpenAIErrorAnswer
 from core.server.routes import Call, Route
 
 _ANY_ROUTE: tuple[type[MaitredError], ...] = (
-    InvalidArgument,
-    Forbidden,
-    PayloadTooLarge,
-    UnsupportedMedia,
-    InternalError,
+    *(InvalidArgument, Forbidden, RequestTimedOut, PayloadTooLarge, UnsupportedMedia, HeadersTooLarge),
+    *(InternalError, TooManyConnections),
 )
-"""What the floor under every route refuses with, and a defect of ours."""
+"""What the connection and the floor under every route refuse with, and a defect of ours."""
+_ANY_TOKEN: tuple[type[MaitredError], ...] = (Unauthorized, RateLimited)
 
 _IN_PATH = {
     each.name: each
@@ -250,7 +252,7 @@ def _refusals(route: Route) -> dict[int, dict[str, str]]:
     """Status → code → meaning of every error."""
     classes = [*_ANY_ROUTE, *route.errors]
     if route.roles is not ANYBODY:
-        classes.append(Unauthorized)
+        classes.extend(_ANY_TOKEN)
     if "{" in route.path:
         classes.append(NotFound)
     found: dict[int, dict[str, str]] = {}

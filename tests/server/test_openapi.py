@@ -55,8 +55,9 @@ def test_every_route_is_told_of(route: Route) -> None:
     assert ({} in told["security"]) == (not route.roles or "open" in route.roles)
     assert all(role in told["description"] for role in tokens)
     answers = told["responses"]
-    assert {"200", "400", "403", "413", "415", "500"} <= answers.keys()
+    assert {"200", "400", "403", "408", "413", "415", "431", "500", "503"} <= answers.keys()
     assert ("401" in answers) == bool(route.roles)
+    assert ("429" in answers) >= bool(route.roles), "any token may be told to wait"
     assert ("404" in answers) >= ("{" in route.path)
     assert answers["200"].get("content"), "say what it answers: `gives`, or `also`"
     assert all(each["description"] for each in answers.values())
