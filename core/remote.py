@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
 
-from core.errors import CoreUnreachable, MaitredError, error_from_code
+from core.errors import CoreUnreachable, InvalidArgument, MaitredError, RateLimited, error_from_code
 from core.protocol import (
     AnyCommand,
     AuditPage,
@@ -29,6 +31,8 @@ from core.protocol import (
 T = TypeVar("T")
 
 _PATIENCE = 10.0
+_TRIES = 5
+"""So often a call is made that is told to wait because its token makes too many."""
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encode = msgspec.json.Encoder().encode
@@ -48,11 +52,30 @@ class _ErrorBody(msgspec.Struct):
 class RemoteCore:
     """A core at an address. `token` is an operator's or a viewer's."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, *, trust: ssl.SSLContext | None = None) -> None:
+        """`trust`: whose certificates are believed where the address is https; without, those the system believes.
+
+        Raises InvalidArgument for an address with a user, a query or a fragment: it is shown and written down.
+        """
+        parts = urlsplit(url)
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise InvalidArgument("an address of a core is as https://host:port; a token never stands in it")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
+        if trust is None:
+            # where nothing is encrypted nobody is believed, and reading the system's roots would only cost time
+            trust = (
+                ssl.create_default_context()
+                if parts.scheme == "https"
+                else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            )
         self._client = httpx.AsyncClient(
-            base_url=self.url, headers=headers, timeout=_PATIENCE, trust_env=False, follow_redirects=False
+            base_url=self.url,
+            headers=headers,
+            timeout=_PATIENCE,
+            trust_env=False,
+            follow_redirects=False,
+            verify=trust,
         )
 
     async def view(self) -> AsyncIterator[ViewPart]:
@@ -121,10 +144,16 @@ class RemoteCore:
     async def _call(self, method: str, path: str, answer: type[T], **options: Any) -> T:
         if "content" in options:
             options["headers"] = {"Content-Type": "application/json"}
-        try:
-            response = await self._client.request(method, path, **options)
-        except httpx.RequestError as error:
-            raise self._unreachable(error) from error
+        response = await self._ask(method, path, **options)
+        for _ in range(_TRIES - 1):
+            if response.status_code == 200:
+                break
+            error = self._error(response)
+            if not isinstance(error, RateLimited):
+                break
+            # nothing was done yet, so that asking again does nothing twice
+            await asyncio.sleep(min((error.retry_after_ms or 1000) / 1000, _PATIENCE))
+            response = await self._ask(method, path, **options)
         if response.status_code != 200:
             raise self._error(response)
         try:
@@ -132,7 +161,22 @@ class RemoteCore:
         except _NOT_JSON as error:
             raise CoreUnreachable(f"{self.url}: does not speak as a maitred does ({error})") from error
 
+    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return await self._client.request(method, path, **options)
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from error
+
     def _unreachable(self, error: httpx.RequestError) -> CoreUnreachable:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return CoreUnreachable(
+                    f"{self.url}: its certificate is not believed ({cause.verify_message}); name its signer with --ca"
+                )
+            cause = cause.__cause__ or cause.__context__
+        if isinstance(error, httpx.RemoteProtocolError) and self.url.startswith("http://"):
+            return CoreUnreachable(f"{self.url}: hangs up ({error}); does it listen for https:// there?")
         return CoreUnreachable(
             f"{self.url}: does not answer ({error or type(error).__name__}); is maitred running there?"
         )

@@ -10,7 +10,9 @@ import msgspec
 
 from console.commands.common import load_settings
 from console.commands.health import folders, terminal, upstreams
+from console.commands.health.certificate import check_certificate
 from console.commands.health.check import Check, good, wrong
+from console.commands.health.files import check_files
 from console.output import write_line
 from core.errors import MaitredError
 
@@ -55,6 +57,8 @@ def examine(config_file: str | None) -> list[Check]:
         *folders.check_folders(here),
         _database(loaded, here.data),
         folders.check_port(settings.server, settings.tokens, here.data),
+        *check_certificate(settings.server),
+        check_files(settings.server),
         *upstreams.check(loaded),
         _console(loaded),
         *terminal.check(),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from console.commands.common import load_settings, ready_folders, remote_core
+from console.commands.common import load_settings, ready_folders
 from console.commands.health.terminal import require_terminal
+from console.commands.way import Way, remote_core, way_to_a_core
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
@@ -31,13 +32,15 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
     What can be refused is refused before the screen is taken: terminal, settings, folders, the lock, the port.
     """
     from core.server.auth import check_exposure
-    from core.server.listener import bind
+    from core.server.listener import bind, url_of
+    from core.server.tls import server_context
     from core.settings import user_name
     from core.store.lock import lock_for
 
     require_terminal()
     loaded = load_settings(config_file, host, port)
     check_exposure(loaded.settings.server.host, loaded.settings.tokens)
+    tls = server_context(loaded.settings.server) is not None
     folders = ready_folders()
     lock = lock_for(loaded.settings.storage.url, folders.data)
     listener = bind(loaded.settings.server)
@@ -55,15 +58,14 @@ def open_console(config_file: str | None, host: str | None, port: int | None) ->
             await core.aclose(0.0 if now else loaded.settings.server.drain_seconds)
 
     bare = is_bare(loaded)
-    address, served = listener.getsockname()[:2]
-    where = f"[{address}]:{served}" if ":" in address else f"{address}:{served}"
+    where = url_of(listener, tls=tls)
     with contextlib.closing(listener):
         try:
             app = console_over(
                 start,
                 loaded,
-                title=f"maitred {where}",
-                address=f"http://{where}",
+                title=f"maitred {where.partition('://')[2]}",
+                address=where,
                 model="maitred/echo" if bare else "auto",
                 playable=bare,
                 on_quit=let_go,
@@ -84,12 +86,12 @@ def _import_embedded() -> type[EmbeddedCore]:
 @click.command()
 @click.argument("url", required=False)
 @click.option("--read-only", is_flag=True, help="Show only; no key acts.")
-@click.option("--token-env", help="The variable that holds the token; else the local one is used.")
-def attach(url: str | None, read_only: bool, token_env: str | None) -> None:
+@way_to_a_core
+def attach(url: str | None, read_only: bool, way: Way) -> None:
     """Open the console over a core that runs elsewhere; it stays when the console leaves."""
     require_terminal()
     loaded = load_settings(None, with_keys=False)
-    core = remote_core(url, token_env)
+    core = remote_core(url, way)
     app = console_over(
         core, loaded, title=f"maitred {core.url}", address=core.url, embedded=False, read_only=read_only
     )

@@ -10,13 +10,11 @@ from uuid import uuid4
 import click
 import msgspec
 
-from console.commands.common import remote_core
+from console.commands.way import Way, remote_core, way_to_a_core
 from console.output import write_line
 
 if TYPE_CHECKING:
     from core.protocol import AnyCommand
-
-_TOKEN = click.option("--token-env", help="The variable that holds the token; else the local one is used.")
 
 _BY_FIELD = {
     "abort": "runId",
@@ -37,16 +35,16 @@ ACTIONS = (*_BY_FIELD, "dirty", "pause", "resume")
 @click.command()
 @click.argument("url", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document (this is also the default).")
-@_TOKEN
-def view(url: str | None, as_json: bool, token_env: str | None) -> None:
+@way_to_a_core
+def view(url: str | None, as_json: bool, way: Way) -> None:
     """Write one view of a core to standard output, as JSON."""
-    asyncio.run(_view(url, token_env))
+    asyncio.run(_view(url, way))
 
 
-async def _view(url: str | None, token_variable: str | None) -> None:
+async def _view(url: str | None, way: Way) -> None:
     from core.protocol import ViewHead, ViewRows, ViewTail
 
-    core = remote_core(url, token_variable)
+    core = remote_core(url, way)
     whole: dict[str, Any] = {}
     rows: list[Any] = []
     try:
@@ -70,17 +68,17 @@ async def _view(url: str | None, token_variable: str | None) -> None:
 @click.option(
     "--new", is_flag=True, help="Only what comes from now on; else first what the journal still holds."
 )
-@_TOKEN
-def watch(url: str | None, jsonl: bool, new: bool, token_env: str | None) -> None:
+@way_to_a_core
+def watch(url: str | None, jsonl: bool, new: bool, way: Way) -> None:
     """Write the journal of a core to standard output, line by line, until it ends or ctrl+c."""
     with contextlib.suppress(KeyboardInterrupt):  # ctrl+c is how watching ends
-        asyncio.run(_watch(url, new, token_env))
+        asyncio.run(_watch(url, new, way))
 
 
-async def _watch(url: str | None, new: bool, token_variable: str | None) -> None:
+async def _watch(url: str | None, new: bool, way: Way) -> None:
     from core.errors import CoreUnreachable, ShuttingDown
 
-    core = remote_core(url, token_variable)
+    core = remote_core(url, way)
     cursor = ""
     try:
         if new:
@@ -108,8 +106,8 @@ async def _watch(url: str | None, new: bool, token_variable: str | None) -> None
 @click.option("--reason", default="", help="Why; it is kept in the audit.")
 @click.option("--generation", type=int, help="Only this generation of a session.")
 @click.option("--model", help="The model of pin-model.")
-@_TOKEN
 @click.pass_context
+@way_to_a_core
 def do(
     context: click.Context,
     action: str,
@@ -118,7 +116,7 @@ def do(
     reason: str,
     generation: int | None,
     model: str | None,
-    token_env: str | None,
+    way: Way,
 ) -> None:
     """Carry out one operator command: the same rules, the same audit as in the console.
 
@@ -127,7 +125,7 @@ def do(
     resume take all.
     """
     command = _command(action, target, reason, generation, model)
-    context.exit(asyncio.run(_do(command, url, token_env)))
+    context.exit(asyncio.run(_do(command, url, way)))
 
 
 def _command(
@@ -160,10 +158,10 @@ def _command(
     return command
 
 
-async def _do(command: AnyCommand, url: str | None, token_variable: str | None) -> int:
+async def _do(command: AnyCommand, url: str | None, way: Way) -> int:
     from core.protocol import Done
 
-    core = remote_core(url, token_variable)
+    core = remote_core(url, way)
     try:
         outcome = await core.execute(command)
     finally:

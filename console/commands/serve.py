@@ -27,10 +27,14 @@ def serve(config_file: str | None, host: str | None, port: int | None) -> None:
     from core.server.auth import check_exposure
     from core.server.listener import bind
     from core.server.loop import loop_factory
+    from core.server.tls import server_context
     from core.store.lock import lock_for
 
     loaded = load_settings(config_file, host, port)
     check_exposure(loaded.settings.server.host, loaded.settings.tokens)
+    server_context(
+        loaded.settings.server
+    )  # what is wrong with the certificate is told before anything is started
     folders = ready_folders()
     lock = lock_for(loaded.settings.storage.url, folders.data)
     listener = bind(loaded.settings.server)

@@ -26,7 +26,7 @@ CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 20.0
 """Seconds that anything may take on a busy machine before the test has failed."""
 
-_SERVES = re.compile(r"maitred serves at (http://\S+);")
+_SERVES = re.compile(r"maitred serves at (https?://\S+);")
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,8 @@ def _is_maitred(server: Server, data: Path) -> bool:
 
     if (held_by(data) or "").endswith(f":{server.port}"):
         return True
+    if server.tls_certificate:
+        return False  # who else holds it would have to prove itself first
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(server.host, server.host)  # noqa: S104 - asked, not bound
     address = f"[{host}]" if ":" in host and not host.startswith("[") else host
     try:
