@@ -15,7 +15,7 @@ from core.router.build import Builder
 from core.router.deadline import Deadline
 from core.router.maintenance import Reservation, Reservations
 from core.router.reports import Reports
-from core.router.session import EvictionReason, Live, S
+from core.router.session import EvictionReason, Live, LiveSession, S
 from core.router.shelf import Shelf
 from core.router.slot import Slots, Turn
 
@@ -100,13 +100,19 @@ class Departures(Generic[S]):
             self._shelf.hold(live)
         return self._begin(session_key, partial(self._close, live, turn, reserved, builds), guarded=True)
 
-    async def close_all(self, builder: Builder[S]) -> None:
-        """Abort and drain every turn, dispose every session, and tell of each in created order."""
-        deadline = Deadline(self._clock, self._seconds)
+    def close_all(self, builder: Builder[S]) -> asyncio.Task[None]:
+        """Abort and drain every turn, dispose every session, and tell of each in created order.
+
+        As with `close`, nothing can be published after this very step.
+        """
         builds = [builder.catch(build) for build in builder.all()]
+        return asyncio.create_task(self._close_all(builds), name="router shutdown")
+
+    async def _close_all(self, builds: list[asyncio.Task[None]]) -> None:
+        deadline = Deadline(self._clock, self._seconds)
         leaving = [entry.task for entry in self._leaving.values()]
-        turns = [turn for turn in self._slots.all() if turn.session_key not in self._leaving]
-        reserved = [each for each in self._reservations.all() if each.session_key not in self._leaving]
+        turns = [turn for turn in self._slots.all() if not self.guards(turn.session_key)]
+        reserved = [each for each in self._reservations.all() if not self.guards(each.session_key)]
         await self._unwind(turns, reserved, "shutdown", deadline)
         await self._finish(builds, deadline)
         # a close that is under way has a deadline of its own
@@ -122,19 +128,20 @@ class Departures(Generic[S]):
         await self._settled(self._apart)
 
     async def abort(self, turn: Turn, reason: str) -> None:
-        """Tell a turn to stop, and its session if it has one by now; a turn is told once."""
-        if turn.stopping:
-            return
-        turn.stopping = True
+        """Tell a turn to stop, and its session if it has one by now; each is told once, and none that has unwound."""
         key = turn.session_key
-        try:
-            if turn.stop is not None:
-                turn.stop(reason)
-        except Exception as error:
-            self._reports.failed("abort_failed", f"the turn of {key!r} could not be told to stop: {error!r}")
+        if not turn.stopping and self._holds(turn):
+            turn.stopping = True
+            try:
+                if turn.stop is not None:
+                    turn.stop(reason)
+            except Exception as error:
+                problem = f"the turn of {key!r} could not be told to stop: {error!r}"
+                self._reports.failed("abort_failed", problem)
         live = self._shelf.get(key)
-        if live is None or self._slots.get(key) is not turn:
+        if live is None or turn.told is live.session or not self._holds(turn):
             return
+        turn.told = live.session
         try:
             await live.session.abort(reason)
         except Exception as error:
@@ -149,7 +156,7 @@ class Departures(Generic[S]):
             del self._disposing[id(session)]
 
     async def _bounded_dispose(self, session_key: str, session: S) -> None:
-        task = asyncio.ensure_future(session.dispose())
+        task = asyncio.create_task(_dispose(session))
         try:
             done = await Deadline(self._clock, self._seconds).wait([task])
         except asyncio.CancelledError:
@@ -178,7 +185,7 @@ class Departures(Generic[S]):
         await self._finish(builds, deadline)
         if live is not None:
             await self._retire(live, "closed")
-        if turn is not None and self._slots.get(turn.session_key) is turn:
+        if turn is not None and self._holds(turn):
             self._slots.free(turn)
         if reserved is not None:
             self._reservations.free(reserved)
@@ -189,7 +196,12 @@ class Departures(Generic[S]):
         """Stop turns and wait until they have unwound and maintenance is over, or the deadline."""
         loop = asyncio.get_running_loop()
         ends: list[asyncio.Future[None]] = []
-        held_by: list[Turn | Reservation[S]] = [*turns, *reserved]
+        # what has ended since it was looked up will not say so again
+        turns = [turn for turn in turns if self._holds(turn)]
+        held_by: list[Turn | Reservation[S]] = [
+            *turns,
+            *(each for each in reserved if self._reservations.get(each.session_key) is each),
+        ]
         for held in held_by:
             end = loop.create_future()
             held.on_end.append(partial(_wake, end))
@@ -216,6 +228,10 @@ class Departures(Generic[S]):
         self._shelf.remove(live)
         self._reports.evicted(snapshot, reason)
 
+    def _holds(self, turn: Turn) -> bool:
+        """Whether the turn is still in its slot."""
+        return self._slots.get(turn.session_key) is turn
+
     def _begin(
         self, session_key: str, work: Callable[[], Awaitable[None]], *, guarded: bool
     ) -> asyncio.Task[None]:
@@ -228,6 +244,11 @@ class Departures(Generic[S]):
         task = asyncio.create_task(leave(), name=f"leave {session_key}")
         self._leaving[session_key] = Leaving(task, guarded=guarded)
         return task
+
+
+async def _dispose(session: LiveSession) -> None:
+    """Whatever it raises, and when, is the task's."""
+    await session.dispose()
 
 
 def _wake(future: asyncio.Future[None]) -> None:

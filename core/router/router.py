@@ -69,10 +69,10 @@ class SessionRouter(RouterReaders[S]):
             if leaving is not None:
                 await asyncio.wait({leaving})
                 continue
-            live = self._shelf.get(session_key)
+            live, now = self._shelf.get(session_key), self._monotonic_ms()
             if live is not None:
-                self._use(live)
-            self._sweep()
+                self._use(live, now)
+            self._sweep(now)
             build = self._build_for(session_key, live, project, channel, run_id)
             if build is None:
                 assert live is not None
@@ -83,9 +83,8 @@ class SessionRouter(RouterReaders[S]):
                 raise SessionUnavailable(
                     f"session {session_key!r} could not be built: {failure}; the next call tries again"
                 ) from failure
-            live = self._shelf.get(session_key)
-            leaving = self._departures.of(session_key)  # it may have gone again before we were woken
-            if live is not None and live.generation == build.generation and leaving is None:
+            live = self._published(build)
+            if live is not None:
                 return live.entry()
 
     def begin_turn(
@@ -253,17 +252,20 @@ class SessionRouter(RouterReaders[S]):
         return len(marked)
 
     def clear_dirty(self, session_key: str, generation: int | None = None) -> bool:
-        """Take a session's mark back; whether there was one to take."""
+        """Take a session's mark back, also while it is being built; whether there was one to take."""
         check_key(session_key)
-        live = self._shelf.get(session_key)
-        if live is None or live.dirty is None or (generation is not None and live.generation != generation):
+        live, build = self._shelf.get(session_key), self._builder.of(session_key)
+        if generation is not None and (live is None or live.generation != generation):
             return False
-        live.dirty = None
-        build = self._builder.of(session_key)
+        marked = (live is not None and live.dirty is not None) or (
+            build is not None and build.mark is not None
+        )
         if build is not None:
             build.mark = None
-        self._reports.changed(live, "cleared_dirty")
-        return True
+        if live is not None and live.dirty is not None:
+            live.dirty = None
+            self._reports.changed(live, "cleared_dirty")
+        return marked
 
     def count(self) -> int:
         """How many sessions are cached, after a sweep."""
@@ -279,9 +281,7 @@ class SessionRouter(RouterReaders[S]):
     async def shutdown(self) -> None:
         """Take no new work, abort and drain the turns, dispose every session. Calling it again waits for the same."""
         if self._shutdown is None:
-            self._shutdown = asyncio.create_task(
-                self._departures.close_all(self._builder), name="router shutdown"
-            )
+            self._shutdown = self._departures.close_all(self._builder)
         await asyncio.shield(self._shutdown)
 
     def _build_for(
@@ -306,6 +306,13 @@ class SessionRouter(RouterReaders[S]):
                 self._shelf.hold(live)
         build.joined.append((project, channel))
         return build
+
+    def _published(self, build: Build[S]) -> Live[S] | None:
+        """What came of a build, unless it is gone again, or about to go, before its callers were woken."""
+        live = self._shelf.get(build.context.session_key)
+        if live is None or live.generation != build.generation or self._shutdown is not None:
+            return None
+        return live if self._departures.of(live.key) is None else None
 
     def _publish(self, build: Build[S], session: S) -> None:
         key = build.context.session_key
@@ -346,6 +353,9 @@ class SessionRouter(RouterReaders[S]):
             self._rest(build.previous)
 
     def _merge(self, live: Live[S], project: str | None, channel: str) -> None:
+        build = self._builder.of(live.key)
+        if build is not None:  # the last word on the channel stays the last when the replacement comes
+            build.joined.append((project, channel))
         merged = live.context.merged(project, channel)
         if merged is not live.context:
             live.context = merged
@@ -353,8 +363,8 @@ class SessionRouter(RouterReaders[S]):
             self._slots.fill_project(live.key, merged.project)
             self._reports.changed(live, "merged")
 
-    def _use(self, live: Live[S]) -> None:
-        self._shelf.use(live, self._monotonic_ms(), self._clock.now())
+    def _use(self, live: Live[S], now: int | None = None) -> None:
+        self._shelf.use(live, self._monotonic_ms() if now is None else now, self._clock.now())
 
     def _rest(self, live: Live[S]) -> None:
         if not self._in_use(live.key):
@@ -369,9 +379,9 @@ class SessionRouter(RouterReaders[S]):
             or self._departures.of(session_key) is not None
         )
 
-    def _sweep(self) -> None:
+    def _sweep(self, now: int | None = None) -> None:
         """Drop what was idle for longer than the timeout, least recently used first (decision 8)."""
-        now = self._monotonic_ms()
+        now = self._monotonic_ms() if now is None else now
         while (
             self._shutdown is None
             and (live := self._shelf.least_recent()) is not None

@@ -20,9 +20,9 @@ def kind_of(session_key: str) -> TurnKind:
 
 
 class Turn:
-    """One turn in its slot. Only `Slots` changes it, except for `served` and `stopping`, which are its user's notes."""
+    """One turn in its slot. Only `Slots` changes it, except for `served`, `stopping` and `told`: its user's notes."""
 
-    __slots__ = ("kind", "on_end", "project", "run_id", "served", "session_key", "stop", "stopping")
+    __slots__ = ("kind", "on_end", "project", "run_id", "served", "session_key", "stop", "stopping", "told")
 
     def __init__(
         self, session_key: str, run_id: str, project: str | None, stop: Callable[[str], None] | None
@@ -36,6 +36,8 @@ class Turn:
         """It has asked for its session: it will not have it rebuilt any more."""
         self.stopping = False
         """It was told to stop."""
+        self.told: object = None
+        """The session that was told so too; one that comes later has not heard of it."""
         self.on_end: list[Callable[[], None]] = []
         """Called once when the slot is freed."""
 

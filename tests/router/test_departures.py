@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from core.errors import SessionUnavailable, ShuttingDown
+from core.router import Eviction, EvictionReason, Reservation
 from tests.router.fakes import House, settle
 
 
@@ -126,6 +128,110 @@ async def test_what_was_built_in_the_step_of_a_close_is_not_handed_out() -> None
     assert (entry.generation, entry.session.disposed) == (2, 0)
     assert house.gone() == [("s", "closed")]
     assert [session.disposed for session in house.factory.built] == [1, 0]
+
+
+@pytest.mark.parametrize("held", ["turn", "maintenance"])
+@pytest.mark.parametrize("leave", ["close", "shutdown"])
+@pytest.mark.parametrize("steps", [1, 2])
+async def test_what_ends_in_the_first_steps_of_a_close_is_neither_told_nor_waited_for(
+    steps: int, leave: str, held: str
+) -> None:
+    house = House()
+    session = (await house.router.get_or_create("s")).session
+    told: list[str] = []
+    if held == "turn":
+        house.router.begin_turn("s", "r1", stop=told.append)
+        release: Callable[[], None] = partial(house.router.end_turn, "s", "r1")
+    else:
+        reservation = house.router.reserve("s", "compaction")
+        assert isinstance(reservation, Reservation)
+        release = reservation.release
+    leaving = asyncio.ensure_future(LEAVE[leave](house))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    release()
+    await settle()
+    assert leaving.done()
+    assert (told, session.aborts, session.disposed) == ([], [], 1)
+
+
+async def test_a_shutdown_waits_for_those_that_were_replaced() -> None:
+    house = House()
+    old = (await house.router.get_or_create("s")).session
+    old.dispose_gate = asyncio.Event()
+    house.router.mark_dirty(session_key="s")
+    await house.router.get_or_create("s")
+    leaving = asyncio.create_task(house.router.shutdown())
+    await settle()
+    assert not leaving.done()
+    old.dispose_gate.set()
+    await leaving
+    assert house.gone() == [("s", "dirty_recreate"), ("s", "shutdown")]
+
+
+@pytest.mark.parametrize("reason", ["closed", "operator", "shutdown"])
+async def test_what_is_on_its_way_out_is_not_swept(reason: EvictionReason) -> None:
+    house = House(idle_seconds=1)
+    session = (await house.router.get_or_create("s")).session
+    session.dispose_gate = asyncio.Event()
+    leaving = asyncio.ensure_future(WAYS_OUT[reason](house))
+    await settle()
+    house.clock.advance(5)
+    assert house.router.count() == 1
+    session.dispose_gate.set()
+    await leaving
+    assert house.gone() == [("s", reason)]
+
+
+async def test_a_session_that_came_after_the_abort_of_its_turn_is_told_by_the_close() -> None:
+    house = House(unwind=True)
+    house.router.begin_turn("s", "r1")
+    assert await house.router.abort("s", "enough")
+    session = (await house.router.get_or_create("s", run_id="r1")).session
+    assert await house.router.close("s") == "closed"
+    assert session.aborts == ["closed"]
+
+
+async def test_what_was_built_in_the_step_of_a_shutdown_is_not_handed_out() -> None:
+    house = House()
+    house.factory.gate = asyncio.Event()
+    building = asyncio.create_task(house.router.get_or_create("s"))
+    await settle()
+    house.factory.gate.set()
+    leaving = asyncio.create_task(house.router.shutdown())
+    with pytest.raises(ShuttingDown):
+        await building
+    await leaving
+    assert house.gone() == [("s", "shutdown")]
+
+
+async def test_a_shutdown_catches_a_build_in_its_very_step() -> None:
+    house = House()
+    house.factory.gate = asyncio.Event()
+    building = asyncio.create_task(house.router.get_or_create("s"))
+    await settle()
+    house.factory.gate.set()
+    await house.router.shutdown()
+    with pytest.raises(SessionUnavailable):
+        await building
+    assert [session.disposed for session in house.factory.built] == [1]
+    assert (house.gone(), await house.changes()) == ([], [])
+
+
+async def test_a_turn_whose_key_is_still_being_left_by_an_idle_session_is_told_of_the_shutdown() -> None:
+    house = House(idle_seconds=10)
+    old = (await house.router.get_or_create("s")).session
+    old.dispose_gate = asyncio.Event()
+    house.clock.advance(11)
+    assert house.router.count() == 0
+    told: list[str] = []
+    house.router.begin_turn("s", "r1", stop=told.append)
+    leaving = asyncio.create_task(house.router.shutdown())
+    await settle()
+    assert told == ["shutdown"]
+    house.router.end_turn("s", "r1")
+    old.dispose_gate.set()
+    await leaving
 
 
 async def test_a_build_that_takes_too_long_is_cancelled() -> None:
@@ -250,10 +356,17 @@ LEAVE: dict[str, Callable[[House], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("leave", LEAVE)
-@pytest.mark.parametrize("fails", ["abort", "dispose", "build", "listener", "stop"])
-async def test_whatever_fails_on_the_way_out_the_key_is_free_after_it(leave: str, fails: str) -> None:
+@pytest.mark.parametrize("fails", ["abort", "dispose", "dispose at once", "build", "listener", "stop"])
+async def test_whatever_fails_on_the_way_out_the_key_is_free_after_it(
+    monkeypatch: pytest.MonkeyPatch, leave: str, fails: str
+) -> None:
     house = House(unwind=True)
     session = (await house.router.get_or_create("s", project="p")).session
+
+    def disposed() -> None:
+        session.disposed += 1
+        raise RuntimeError("no")
+
     house.router.mark_dirty(all=True)
     building: asyncio.Task[object] | None = None
     match fails:
@@ -261,6 +374,8 @@ async def test_whatever_fails_on_the_way_out_the_key_is_free_after_it(leave: str
             session.abort_error = RuntimeError("no")
         case "dispose":
             session.dispose_error = RuntimeError("no")
+        case "dispose at once":
+            monkeypatch.setattr(session, "dispose", disposed)
         case "listener":
             house.router._reports._on_evict = _broken
         case "build":
@@ -285,6 +400,44 @@ async def test_whatever_fails_on_the_way_out_the_key_is_free_after_it(leave: str
     assert len(gone) == 1
     if leave == "close":
         assert (await house.router.get_or_create("s")).generation == 2
+
+
+async def _idle(house: House) -> None:
+    house.clock.advance(10.001)
+    house.router.count()
+
+
+WAYS_OUT: dict[EvictionReason, Callable[[House], Awaitable[object]]] = {
+    "idle": _idle,
+    "closed": lambda house: house.router.close("s"),
+    "dirty_recreate": lambda house: house.router.get_or_create("s", channel="new"),
+    "capacity": lambda house: house.router.get_or_create("other"),
+    "operator": lambda house: house.router.evict("s"),
+    "shutdown": lambda house: house.router.shutdown(),
+}
+
+
+@pytest.mark.parametrize("reason", WAYS_OUT)
+async def test_each_way_out_is_told_with_how_it_stood_to_a_listener_that_may_raise(
+    reason: EvictionReason,
+) -> None:
+    house = House(idle_seconds=10, max_sessions=1)
+    await house.router.get_or_create("s", project="p", channel="web")
+    house.router.mark_dirty(session_key="s", reason="config_changed")
+    before = house.router.row("s")
+    heard: list[Eviction] = []
+
+    def listener(eviction: Eviction) -> None:
+        heard.append(eviction)
+        raise RuntimeError("no")
+
+    house.router._reports._on_evict = listener
+    await WAYS_OUT[reason](house)
+    (eviction,) = heard
+    assert (eviction.session_key, eviction.generation, eviction.reason) == ("s", 1, reason)
+    assert eviction.snapshot == before
+    assert await house.notices() == ["eviction_callback_failed"]
+    assert house.router.figures().sessions == (reason in ("dirty_recreate", "capacity"))
 
 
 def _broken(_anything: object) -> None:

@@ -33,6 +33,7 @@ step = st.one_of(
     st.tuples(st.just("advance"), st.integers(1, 20)),
     st.tuples(st.just("turns"), st.integers(1, 6)),
     st.tuples(st.just("cancel"), st.integers(0, 20)),
+    st.tuples(st.just("shutdown")),
 )
 
 
@@ -60,7 +61,9 @@ class Play:
         for _ in range(4):
             await self.house.clock.settle(5)
         await leaving
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*self.tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
         self.check_end()
 
     async def step(self, what: str, args: list[Any]) -> None:
@@ -105,6 +108,8 @@ class Play:
             case "turns", [turns]:
                 for _ in range(turns):
                     await asyncio.sleep(0)
+            case "shutdown", []:
+                self.spawn(router.shutdown())
             case "cancel", [number]:
                 if number < len(self.tasks):
                     self.tasks[number].cancel()
@@ -129,7 +134,8 @@ class Play:
         for row in rows:
             live = router._shelf.get(row.session_key)
             assert live is not None
-            assert live.session.disposed <= router._departures.guards(live.key)
+            leaving = router._departures.guards(live.key) or router._shutdown is not None
+            assert live.session.disposed <= leaving
             assert row.run_id == router.turn_of(row.session_key)
         open_by_key = Counter(_key(session) for session in self.house.factory.built if not session.disposed)
         replaced = len(router._departures._apart)

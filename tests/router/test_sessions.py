@@ -133,6 +133,17 @@ async def test_a_failing_rebuild_harms_nothing() -> None:
     assert house.gone() == [("s", "dirty_recreate")]
 
 
+async def test_a_session_whose_rebuild_failed_idles_like_any_other() -> None:
+    house = House(idle_seconds=10)
+    await house.router.get_or_create("s")
+    house.router.mark_dirty(session_key="s")
+    house.factory.fail_next.add("recreate")
+    with pytest.raises(SessionUnavailable):
+        await house.router.get_or_create("s")
+    house.clock.advance(10.001)
+    assert house.router.count() == 0
+
+
 async def test_only_the_first_call_of_the_run_in_the_slot_has_it_rebuilt() -> None:
     house = House()
     await house.router.get_or_create("s")
@@ -165,6 +176,33 @@ async def test_who_does_not_hold_the_slot_gets_the_old_one_during_a_rebuild() ->
     assert {entry.generation for entry in await asyncio.gather(rebuilding, joining, turn)} == {2}
     assert (await turn).channel == "old"
     assert house.factory.recreates == 1
+
+
+async def test_the_last_channel_wins_also_over_a_rebuild() -> None:
+    house = House()
+    await house.router.get_or_create("s", channel="web")
+    house.router.mark_dirty(session_key="s")
+    house.factory.gate = asyncio.Event()
+    rebuilding = asyncio.create_task(house.router.get_or_create("s", channel="cli"))
+    await settle()
+    house.router.begin_turn("s", "r1")
+    assert (await house.router.get_or_create("s", channel="chat")).generation == 1
+    house.factory.gate.set()
+    entry = await rebuilding
+    assert (entry.generation, entry.channel) == (2, "chat")
+
+
+async def test_a_turn_whose_rebuild_failed_goes_on_with_the_old_one() -> None:
+    house = House()
+    await house.router.get_or_create("s")
+    house.router.begin_turn("s", "r1")
+    house.router.mark_dirty(session_key="s")
+    house.factory.fail_next.add("recreate")
+    with pytest.raises(SessionUnavailable):
+        await house.router.get_or_create("s", run_id="r1")
+    assert (await house.router.get_or_create("s", run_id="r1")).generation == 1
+    house.router.end_turn("s", "r1")
+    assert (await house.router.get_or_create("s")).generation == 2
 
 
 async def test_a_mark_made_during_a_build_is_kept() -> None:
@@ -231,6 +269,29 @@ async def test_a_mark_can_be_taken_back() -> None:
     assert (await house.router.get_or_create("s")).generation == 1
 
 
+async def test_a_mark_made_during_a_build_can_be_taken_back() -> None:
+    house = House()
+    house.factory.gate = asyncio.Event()
+    creating = asyncio.create_task(house.router.get_or_create("s"))
+    await settle()
+    house.router.mark_dirty(session_key="s")
+    assert not house.router.clear_dirty("s", 1)
+    assert house.router.clear_dirty("s")
+    assert not house.router.clear_dirty("s")
+    house.factory.gate.set()
+    await creating
+    assert (await house.router.get_or_create("s")).generation == 1
+    house.router.mark_dirty(session_key="s")
+    house.factory.gate = asyncio.Event()
+    rebuilding = asyncio.create_task(house.router.get_or_create("s"))
+    await settle()
+    house.router.mark_dirty(session_key="s")
+    assert house.router.clear_dirty("s", 1)
+    house.factory.gate.set()
+    assert (await rebuilding).generation == 2
+    assert (await house.router.get_or_create("s")).generation == 2
+
+
 async def test_a_generation_belongs_to_a_key_and_is_never_used_again() -> None:
     house = House()
     for generation in (1, 2):
@@ -265,6 +326,24 @@ async def test_lists_page_by_created_order() -> None:
     await house.router.get_or_create("a", project="A")
     assert [each.session_key for each in house.router.list().sessions] == ["b", "c", "d", "e", "a"]
     assert house.router.list("nope", 3).sessions == []
+
+
+async def test_pages_neither_repeat_nor_hide_others_while_sessions_come_and_go() -> None:
+    house = House()
+    for key in "abcdefg":
+        await house.router.get_or_create(key)
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = house.router.list(None, 2, cursor)
+        seen += [each.session_key for each in page.sessions]
+        if (cursor := page.next_cursor) is None:
+            break
+        await house.router.close(seen[-1])
+        await house.router.close("e")
+        house.router.mark_dirty(session_key="a")
+        await house.router.get_or_create("a")
+    assert seen == ["a", "b", "c", "d", "f", "g"]
 
 
 async def test_a_list_neither_sweeps_nor_uses() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import Any
 
 import pytest
 
@@ -117,6 +121,45 @@ async def test_an_abort_says_whether_it_stopped_a_turn() -> None:
     assert await router.abort("s", "stop")
     assert session.aborts == ["stop"]
     assert not await router.abort("s", "x")
+    router.begin_turn("t", "r3", stop=asked.append)
+    assert await router.abort("t", "too early")
+    late = (await router.get_or_create("t", run_id="r3")).session
+    assert await router.abort("t", "now")
+    assert (asked, late.aborts) == (["enough", "too early"], ["now"])
+
+
+async def test_a_turn_that_unwinds_when_it_is_told_leaves_its_session_alone() -> None:
+    house = House()
+    session = (await house.router.get_or_create("s")).session
+    house.router.begin_turn("s", "r1", stop=lambda _reason: house.router.end_turn("s", "r1"))
+    assert await house.router.abort("s", "enough")
+    assert session.aborts == []
+
+
+async def test_a_replacement_is_told_of_an_abort_that_its_predecessor_heard() -> None:
+    house = House()
+    old = (await house.router.get_or_create("s")).session
+    house.router.begin_turn("s", "r1")
+    house.router.mark_dirty(session_key="s")
+    house.factory.gate = asyncio.Event()
+    rebuilding = asyncio.create_task(house.router.get_or_create("s", run_id="r1"))
+    await settle()
+    assert await house.router.abort("s", "one")
+    house.factory.gate.set()
+    new = (await rebuilding).session
+    assert await house.router.abort("s", "two")
+    assert (old.aborts, new.aborts) == (["one"], ["two"])
+
+
+async def test_an_abort_that_stops_a_turn_is_a_use() -> None:
+    house = House()
+    await house.router.get_or_create("s")
+    house.router.begin_turn("s", "r1")
+    house.clock.advance(5)
+    await house.router.abort("s", "enough")
+    row = house.router.row("s")
+    assert row is not None
+    assert row.last_used_at == "1970-01-01T00:00:05Z"
 
 
 async def test_a_turn_is_told_once_and_a_failing_session_harms_nobody() -> None:
@@ -178,6 +221,76 @@ async def test_what_is_asked_for_is_not_swept_by_the_asking() -> None:
     assert house.router.begin_turn("a", "r")
     assert house.gone() == [("b", "idle"), ("c", "idle")]
     assert (await house.router.get_or_create("a")).generation == 1
+
+
+async def test_a_session_that_is_asked_for_when_it_is_due_stays() -> None:
+    house = House(idle_seconds=10)
+    await house.router.get_or_create("a")
+    await house.router.get_or_create("b")
+    house.clock.advance(11)
+    assert (await house.router.get_or_create("b")).generation == 1
+    assert house.gone() == [("a", "idle")]
+
+
+async def test_asking_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(idle_seconds=0)
+    await house.router.get_or_create("s")
+    ticks = count()
+    monkeypatch.setattr(house.clock, "monotonic", lambda: next(ticks) / 1000)
+    assert (await house.router.get_or_create("s")).session.disposed == 0
+    assert house.gone() == []
+
+
+async def test_a_wall_clock_that_jumps_neither_evicts_nor_keeps() -> None:
+    house = House(idle_seconds=10)
+    await house.router.get_or_create("s")
+    house.clock._start += 86_400_000
+    assert house.router.count() == 1
+    house.clock._start -= 2 * 86_400_000
+    house.clock.advance(10.001)
+    assert house.router.count() == 0
+
+
+class Watched(OrderedDict[Any, Any]):
+    """Counts what is looked at in passing."""
+
+    def __init__(self, other: Mapping[Any, Any]) -> None:
+        super().__init__(other)
+        self.looked_at = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for key in super().__iter__():
+            self.looked_at += 1
+            yield key
+
+    def keys(self) -> Any:
+        return list(self)
+
+    def values(self) -> Any:
+        return (self[key] for key in self)
+
+    def items(self) -> Any:
+        return ((key, self[key]) for key in self)
+
+
+async def test_a_sweep_looks_at_what_it_evicts_and_busy_at_nothing() -> None:
+    house = House(idle_seconds=10)
+    router = house.router
+    for number in range(100):
+        await router.get_or_create(f"s{number}", project="A")
+        if number == 2:
+            house.clock.advance(1)
+        if number >= 90:
+            router.begin_turn(f"s{number}", "r")
+    shelf, slots = router._shelf, router._slots
+    watched = [Watched(each) for each in (shelf._by_key, shelf._by_order, shelf._idle, slots._turns)]
+    shelf._by_key, shelf._by_order, shelf._idle, slots._turns = watched  # type: ignore[assignment]
+    assert router.has_active_user_turn("A")
+    assert not router.has_active_user_turn("B")
+    assert [each.looked_at for each in watched] == [0, 0, 0, 0]
+    house.clock.advance(9.001)
+    assert router.count() == 97
+    assert [each.looked_at for each in watched] == [0, 0, 4, 0]
 
 
 async def test_a_sweep_goes_least_recently_used_first_and_survives_its_listeners() -> None:
