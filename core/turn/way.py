@@ -124,7 +124,8 @@ class Turns:
             turn.error = turn.error or _told(turn, error)
         finally:
             if not turn.begun.done():
-                turn.begun.set_exception(turn.error or InternalError("the turn was stopped before it began"))
+                turn.error = turn.error or ShuttingDown("maitred is leaving; ask again shortly")
+                turn.begun.set_exception(turn.error)
                 turn.begun.exception()  # a client that has left asks for it no more
             turn.ended.set()
 
@@ -177,6 +178,10 @@ class Turns:
             turn.begun.set_result(run)
             turn.error = await self._guarded(turn, pages)
             await self._account(turn, pages)
+        except asyncio.CancelledError:
+            # no cut, but the loop is torn down: nobody may take what there is for a whole answer
+            turn.interrupted = True
+            raise
         except Exception as error:
             turn.error = turn.error or _told(turn, error)
         finally:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Coroutine, Generator
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.errors import StorageFailed
+from core.protocol import RunChanged
 from core.store import run_records
+from core.turn import Turn
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_chat import HELLO, finished
 
@@ -151,3 +155,67 @@ async def test_a_turn_that_cannot_be_accounted_is_still_recorded_as_ended(
     (row,) = await finished(house)
     status = await house.core.database.read(lambda c: run_records.status_of(c, row.run_id))
     assert status == "completed"
+
+
+class Failing(Coroutine[Any, Any, None]):
+    """A turn's way whose await number `at` raises, whatever it waits for."""
+
+    def __init__(self, turn: Turn, way: Coroutine[Any, Any, None], at: int, error: BaseException) -> None:
+        self.turn = turn
+        self.reached = False
+        self._way = way
+        self._left = at + 1
+        self._error = error
+
+    def send(self, value: Any) -> Any:
+        self._left -= 1
+        if self._left == -1:
+            self.reached = True
+            return self._way.throw(self._error)
+        return self._way.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._way.throw(*error)
+
+    def close(self) -> None:
+        self._way.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._way.__await__()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError], ids=["defect", "torn-down"])
+async def test_whichever_await_raises_the_slot_is_free_and_the_run_has_ended_once(
+    house: House, unheard: Any, monkeypatch: pytest.MonkeyPatch, stream: bool, error: type[BaseException]
+) -> None:
+    lead, torn_down = house.core.turns._lead, error is asyncio.CancelledError
+    ways: list[Failing] = []
+
+    def failing(turn: Turn) -> Failing:
+        # so that it is looked up whose session it is
+        turn.request = msgspec.structs.replace(turn.request, own_key=False)
+        ways.append(Failing(turn, lead(turn), len(ways), error()))
+        return ways[-1]
+
+    monkeypatch.setattr(house.core.turns, "_lead", failing)
+    while True:
+        status, text = await ask(house, stream)
+        assert house.core.router.turn_of("api:local/s") is None
+        way = ways[-1]
+        if not way.reached:
+            break
+        check_told(status, text)
+        ended = [
+            (event.run.state, event.run.exit_code)
+            for event in house.core.journal._events
+            if isinstance(event, RunChanged) and event.what == "ended" and event.run.run_id == way.turn.run_id
+        ]
+        state = "interrupted" if torn_down else "failed"
+        assert ended == ([(state, 1)] if way.turn.choice is not None else [])
+    assert (status, "error" in text) == (200, False)
+    assert len(ways) > 5
+    if torn_down:
+        # nothing could be written any more; the next start closes what is left, and so does the reconciler
+        monkeypatch.setattr("core.reconciler.reconciler.PATIENCE_SECONDS", 0)
+        await house.core.reconciler.look()
