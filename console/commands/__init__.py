@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from console.commands.completion import NAME, completion
 from console.commands.doctor import doctor
 from console.commands.init import init
 from console.commands.live import attach, open_console
@@ -13,6 +14,7 @@ from console.commands.paper import config, info
 from console.commands.sandbox import play, sandbox
 from console.commands.script import do, view, watch
 from console.commands.serve import serve
+from console.commands.token import token
 from core.errors import CoreUnreachable, MaitredError
 
 
@@ -32,14 +34,14 @@ def cli(context: click.Context, config_file: str | None, host: str | None, port:
         context.exit(play(config_file=config_file) if ended.play else ended.code)
 
 
-for command in (sandbox, serve, attach, view, watch, do, init, doctor, info, config):
+for command in (sandbox, serve, attach, view, watch, do, init, doctor, info, config, token, completion):
     cli.add_command(command)
 
 
 def run() -> None:
     """Run the command line with the exit codes of the house: 0 done, 1 refused or failed, 2 usage, 3 unreachable."""
     try:
-        sys.exit(cli(standalone_mode=False) or 0)
+        sys.exit(cli(prog_name=NAME, standalone_mode=False) or 0)
     except CoreUnreachable as error:
         _tell(error)
         sys.exit(3)

@@ -97,12 +97,15 @@ def token_in(path: Path) -> str:
         raise InvalidArgument(
             f"{path}: others than you can read or write this token; chmod 600 it, or make a new one"
         )
-    token = held.strip()
-    if not token or len(held) > _LARGEST_TOKEN or not token.isascii() or not token.decode().isprintable():
+    words = held.split()
+    if len(words) != 1 or len(held) > _LARGEST_TOKEN or not words[0].isascii():
         raise InvalidArgument(
             f"{path}: holds no token; it must be the one line of it that `maitred token new` printed"
         )
-    return token.decode()
+    token = words[0].decode()
+    if not token.isprintable():
+        raise InvalidArgument(f"{path}: holds characters that no token has; make a new one")
+    return token
 
 
 def only(certificate: str) -> ssl.SSLContext:

@@ -153,6 +153,11 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def new_token() -> str:
+    """A token that nobody could guess; its beginning says whose it is to whoever searches for secrets that got out."""
+    return "mtr_" + secrets.token_urlsafe(32)
+
+
 def local_token(folder: Path) -> str:
     """The operator's token of this machine, made at the first start (mode 0600) in the state folder."""
     path = folder / "token"
@@ -164,7 +169,7 @@ def local_token(folder: Path) -> str:
                 return found
         except FileNotFoundError:
             pass
-        token = "mtr_" + secrets.token_urlsafe(32)
+        token = new_token()
         # written whole beside and moved: a second start never reads half a token
         fresh = path.with_suffix(f".{os.getpid()}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
