@@ -174,6 +174,19 @@ class ConsoleApp(App[None]):
         self.draw()
         self.run_worker(self.desk.feed.run(), group="feed", exit_on_error=True)
 
+    def _handle_exception(self, error: Exception) -> None:
+        log.error("the console broke", exc_info=error)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Textual would print the variables of every frame, too: tokens, keys, and what people have said."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        report = self.console.render(Traceback(show_locals=False, width=None), self.console.options)
+        self._exit_renderables.append(Segments(report))
+        self._close_messages_no_wait()
+
     def _fatal(self, error: StartRefused) -> None:
         self.failure = error
         self.exit(return_code=1)
