@@ -23,8 +23,11 @@ from core.protocol import (
     MarkDirty,
     Outcome,
     PauseAdmission,
+    PinModel,
+    PinRow,
     Preview,
     Refused,
+    ReleasePin,
     ResumeAdmission,
 )
 
@@ -45,7 +48,7 @@ class Acting:
         self.armed = not read_only
         self._feed = feed
         self._new_id = new_id or (lambda: str(uuid4()))
-        self._undo: AnyCommand | None = None
+        self._undo: tuple[AnyCommand, ...] = ()
 
     def new_id(self) -> str:
         """A new command id."""
@@ -71,14 +74,18 @@ class Acting:
         return None
 
     @property
-    def undo(self) -> AnyCommand | None:
-        """The command that takes the last act back, if it is one that can be; its id is a new one each time."""
-        if self._undo is None:
-            return None
-        return msgspec.structs.replace(self._undo, command_id=self.new_id(), reason=REASON)
+    def undo(self) -> list[AnyCommand]:
+        """The commands that take the last act back, one after the other, if it is one that can be; with new ids."""
+        return [
+            msgspec.structs.replace(command, command_id=self.new_id(), reason=REASON)
+            for command in self._undo
+        ]
 
-    async def perform(self, command: AnyCommand) -> Outcome:
-        """Have the core carry it out. Whatever goes wrong on the way is told as a refusal."""
+    async def perform(self, command: AnyCommand, *, pin: PinRow | None = None) -> Outcome:
+        """Have the core carry it out. Whatever goes wrong on the way is told as a refusal.
+
+        `pin` is what the session's pin was, for the way back.
+        """
         refusal = self.refusal()
         core = self._feed.core
         if refusal is not None or core is None:
@@ -98,7 +105,7 @@ class Acting:
             text = f"{type(error).__name__}: {error}"
             return Refused(command_id=command.command_id, code=InternalError.code, message=text)
         if isinstance(outcome, Done):
-            self._undo = inverse(command)
+            self._undo = inverse(command, pin)
         return outcome
 
     async def preview(self, command: AnyCommand) -> Preview | Refused:
@@ -123,12 +130,28 @@ class Acting:
             return Refused(command_id=command.command_id, code=InternalError.code, message=text)
 
 
-def inverse(command: AnyCommand) -> AnyCommand | None:
-    """What takes a command back, with no id yet; None for what cannot be, or is itself a way back."""
+def inverse(command: AnyCommand, pin: PinRow | None = None) -> tuple[AnyCommand, ...]:
+    """What takes a command back, with no ids yet; nothing for what cannot be, or is itself a way back.
+
+    `pin` is that of the session before the command.
+    """
     match command:
         case MarkDirty(session_key=str(key)):
-            return ClearDirty(command_id="", session_key=key, generation=command.generation)
+            return (ClearDirty(command_id="", session_key=key, generation=command.generation),)
         case PauseAdmission(model=str(model)):
-            return ResumeAdmission(command_id="", model=model)
+            return (ResumeAdmission(command_id="", model=model),)
+        case PinModel(session_key=key):
+            return _put_back(key, pin)
+        case ReleasePin(session_key=key) if pin is not None:
+            return (PinModel(command_id="", session_key=key, model=pin.model),)
         case _:
-            return None
+            return ()
+
+
+def _put_back(key: str, pin: PinRow | None) -> tuple[AnyCommand, ...]:
+    """Back to the model that was; a pin that nobody had chosen is free to escalate again."""
+    release = ReleasePin(command_id="", session_key=key)
+    if pin is None:
+        return (release,)
+    back = PinModel(command_id="", session_key=key, model=pin.model)
+    return (back,) if pin.explicit else (back, release)

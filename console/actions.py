@@ -58,9 +58,16 @@ class Target:
     model: str | None = None
     """The model whose queue this is, or belongs to."""
     paused: bool = False
+    pinned: str | None = None
+    """The model that its pin keeps it on."""
+    explicit: bool = False
+    """Somebody has chosen that model: no repetition escalates it."""
+    strikes: int = 0
+    choice: str | None = None
+    """The model that was chosen for it from a list."""
     explains: tuple[Explained, str] | None = None
     """What `Core.explain` can be asked about it."""
-    what: Literal["session", "project", "all"] = "session"
+    what: Literal["session", "project", "all", "strikes"] = "session"
     """Which of them a choice from a menu meant."""
 
 
@@ -137,7 +144,7 @@ def mark_dirty(target: Target, command_id: str, reason: str) -> Made:
             if target.project is None:
                 return Impossible("no project here: put the cursor on a session that belongs to one")
             return MarkDirty(command_id=command_id, reason=reason, project=target.project)
-        case "session":
+        case "session" | "strikes":
             if target.session_key is None or target.generation is None:
                 return Impossible("no live session here to mark: put the cursor on one")
             return MarkDirty(
@@ -187,6 +194,28 @@ def ban(target: Target, command_id: str, reason: str) -> Made:
     return BanUser(command_id=command_id, reason=reason, user_id=target.user_id)
 
 
+def unpin(target: Target, command_id: str, reason: str) -> Made:
+    """Release the chosen model of the session under the cursor, or forget its strikes."""
+    if target.session_key is None or target.pinned is None:
+        return Impossible("no pin here: put the cursor on a session that is pinned to a model (4)")
+    if target.explicit and target.what != "strikes":
+        return ReleasePin(command_id=command_id, reason=reason, session_key=target.session_key)
+    if target.strikes:
+        return ResetStrikes(command_id=command_id, reason=reason, session_key=target.session_key)
+    return Impossible(f"{target.label} has no strikes, and nobody has chosen its model: M chooses one")
+
+
+def override(target: Target, command_id: str, reason: str) -> Made:
+    """Keep the session under the cursor on the model that was chosen."""
+    if target.session_key is None:
+        return Impossible("no session here: put the cursor on one, whose model is to be another")
+    if target.choice is None:
+        return Impossible("no model was chosen")
+    if target.explicit and target.choice == target.pinned:
+        return Impossible(f"{target.label} is kept on {target.choice} already: U releases it")
+    return PinModel(command_id=command_id, reason=reason, session_key=target.session_key, model=target.choice)
+
+
 def tier(command: AnyCommand) -> Tier:
     """At once goes what hits one target and can be had again; who loses work or a place is asked for first."""
     match command:
@@ -212,7 +241,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("sessions", "3", "sessions", "panes", "the live sessions", group="Panes"),
     Action("strikes", "4", "strikes", "panes", "pins, strikes and escalation", group="Panes"),
     Action(
-        "cost", "5", "cost", "panes", "what sessions, users, projects and models have cost", group="Panes"
+        "cost",
+        "5",
+        "cost",
+        "panes",
+        "what sessions, users, projects, models and days have cost",
+        group="Panes",
     ),
     Action("journal", "6", "journal", "panes", "everything the core decided, newest first", group="Panes"),
     Action(
@@ -234,6 +268,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter", "/", "filter", "panes", "show only rows with these words; field:word, -word", footer=5),
     Action("sort", "s", "sort", "panes", "sort by the next column", footer=6),
     Action("reverse", "o", "reverse", "panes", "sort the other way round"),
+    Action(
+        "scope", "c", "scope", "panes", "of the costs: only sessions, users, projects, models, days, or all"
+    ),
     Action("freeze", "f", "freeze", "panes", "hold the pane still; changes are counted, and none is lost"),
     Action("maximise", "m", "maximise", "panes", "the table alone, or with what is beside it"),
     Action(
@@ -314,11 +351,31 @@ ACTIONS: tuple[Action, ...] = (
         "Act",
     ),
     Action(
+        "unpin",
+        "U",
+        "unpin",
+        "everywhere",
+        "release a session's chosen model, or forget its strikes; asks which where there are both",
+        "reversible",
+        unpin,
+        "Act",
+    ),
+    Action(
+        "model",
+        "M",
+        "model",
+        "everywhere",
+        "keep a session on another model: choose one from a list; asks first",
+        "loses work",
+        override,
+        "Act",
+    ),
+    Action(
         "undo",
         "Z",
         "undo",
         "everywhere",
-        "take the last mark of one session back, or the last pause of one model",
+        "take the last mark or model of one session back, or the last pause of one model",
         "reversible",
         clear_dirty,
         "Act",

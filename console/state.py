@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, assert_never
 
 from console.places import Places
-from console.times import moment
-from console.trends import Amounts, Level, Speed
+from console.times import day, moment
+from console.trends import Ahead, Amounts, Level, Speed
 from console.walks import Walks
 from core.protocol import (
     Acted,
@@ -117,6 +117,8 @@ class Rows:
     pins: dict[str, PinRow] = field(default_factory=dict)
     costs: dict[CostKey, CostRow] = field(default_factory=dict)
     findings: dict[FindingKey, FindingRow] = field(default_factory=dict)
+    models: set[str] = field(default_factory=set)
+    """The models that there is a queue of, or that were paid for."""
 
     def put(self, row: AnyRow) -> None:
         """Set one row under its own key."""
@@ -127,12 +129,15 @@ class Rows:
                 self.sessions[row.session_key] = row
             case CostRow():
                 self.costs[CostKey(row.scope, row.key)] = row
+                if row.scope == "model":
+                    self.models.add(row.key)
             case PinRow():
                 self.pins[row.session_key] = row
             case SeatRow():
                 self.seats[row.user_id] = row
             case QueueRow():
                 self.queues[row.model] = row
+                self.models.add(row.model)
             case FindingRow():
                 self.findings[FindingKey(row.kind, row.key)] = row
             case _:
@@ -164,7 +169,9 @@ class Trends:
     admitted: Amounts[str] = field(default_factory=Amounts)
     """People let in, by model."""
     spent: Amounts[CostKey | None] = field(default_factory=Amounts)
-    """By what it was spent on; None is the whole house."""
+    """By what it was spent on; None is the whole house. Turns in flight count with what they cost so far."""
+    ahead: Ahead[CostKey | None] = field(default_factory=Ahead)
+    """What of that is not booked yet, by session."""
     speeds: dict[str, Speed] = field(default_factory=dict)
     """Events a second of each run in flight."""
 
@@ -304,8 +311,7 @@ def reduce(state: ConsoleState, event: AnyEvent) -> None:
             if rows.pins.pop(event.session_key, None) is not None:
                 changed.add("pins", event.session_key)
         case CostChanged():
-            for cost in event.costs:
-                _set_cost(state, cost, moment(event.at))
+            _book(state, event)
         case FindingChanged():
             _set_finding(state, event)
         case Acted() | Noticed():
@@ -359,6 +365,7 @@ def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | Queue
             state.totals.waiting += event.queue.waiting
             state.totals.seated += event.queue.seated
             rows.queues[event.queue.model] = event.queue
+            rows.models.add(event.queue.model)
             _level(state, event.queue.model).note(moment(event.at), event.queue.waiting)
             changed.add("queues", event.queue.model)
 
@@ -368,6 +375,7 @@ def _set_run(state: ConsoleState, run: RunRow, now: int) -> None:
     state.totals.in_flight += (run.state in IN_FLIGHT) - (before is not None and before.state in IN_FLIGHT)
     state.rows.runs[run.run_id] = run
     _set_speed(state, run, now)
+    _spend(state, run, now)
     state.changed.add("runs", run.run_id)
     if before is None or before.state != run.state:
         # the session's line shows how its turn stands
@@ -401,17 +409,56 @@ def _set_finding(state: ConsoleState, event: FindingChanged) -> None:
     state.changed.add("findings", key)
 
 
-def _set_cost(state: ConsoleState, cost: CostRow, now: int) -> None:
-    key = CostKey(cost.scope, cost.key)
-    before = state.rows.costs.get(key)
-    more = cost.micros - (before.micros if before else 0)
-    state.trends.spent.add(key, now, more)
-    if cost.scope == "model":
-        # every turn counts for exactly one model, so the models' sum is what the house has spent
-        state.totals.micros += more
-        state.trends.spent.add(None, now, more)
-    state.rows.costs[key] = cost
-    state.changed.add("costs", key)
+def _spend(state: ConsoleState, run: RunRow, now: int) -> None:
+    """A turn in flight costs more by now; or it is over, and what was not booked of it was never spent."""
+    ahead, key = state.trends.ahead, run.session_key
+    if run.state in IN_FLIGHT:
+        if key not in ahead:
+            ahead.begin(key, 0, _spent_on(state, run, now))
+        more, keys = ahead.grow(key, run.micros)
+    else:
+        counted, keys = ahead.settle(key)
+        more = -counted
+    if more:
+        _add_spent(state, dict.fromkeys(keys, more), now)
+
+
+def _spent_on(state: ConsoleState, run: RunRow, now: int) -> tuple[CostKey | None, ...]:
+    """What a run's cost will be booked on, as far as that is known before."""
+    session = state.rows.sessions.get(run.session_key)
+    known: tuple[tuple[CostScope, str | None], ...] = (
+        ("session", run.session_key),
+        ("user", run.user_id),
+        ("model", run.model),
+        ("project", session.project if session is not None else None),
+        ("day", day(now)),
+    )
+    return None, *(CostKey(scope, key) for scope, key in known if key)
+
+
+def _book(state: ConsoleState, event: CostChanged) -> None:
+    """A turn is paid for: what has not counted yet counts now."""
+    counted, keys = state.trends.ahead.settle(event.session_key)
+    spent: dict[CostKey | None, int] = dict.fromkeys(keys, -counted)
+    for cost in event.costs:
+        key = CostKey(cost.scope, cost.key)
+        before = state.rows.costs.get(key)
+        more = cost.micros - (before.micros if before else 0)
+        spent[key] = spent.get(key, 0) + more
+        if cost.scope == "model":
+            # every turn counts for exactly one model, so the models' sum is what the house has spent
+            state.totals.micros += more
+            spent[None] = spent.get(None, 0) + more
+        state.rows.put(cost)
+        state.changed.add("costs", key)
+    _add_spent(state, spent, moment(event.at))
+
+
+def _add_spent(state: ConsoleState, spent: dict[CostKey | None, int], now: int) -> None:
+    for key, micros in spent.items():
+        state.trends.spent.add(key, now, micros)
+        if key is not None:
+            state.changed.add("costs", key)
 
 
 def _level(state: ConsoleState, model: str) -> Level:
@@ -434,8 +481,11 @@ def _take_stock(state: ConsoleState, now: int) -> None:
     for run_id in state.walks.by_run.keys() - state.rows.runs.keys():
         state.walks.forget(run_id)
     state.trends.speeds = {}
+    state.trends.ahead = Ahead()
     for run in state.rows.runs.values():
         _set_speed(state, run, now)
+        if run.state in IN_FLIGHT:
+            state.trends.ahead.begin(run.session_key, run.micros, _spent_on(state, run, now))
 
 
 def _note(state: ConsoleState, event: AnyEvent) -> None:

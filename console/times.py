@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from core.clock import parse_timestamp
+from core.clock import day_of, parse_timestamp
 
 
 @lru_cache(maxsize=1_024)
@@ -14,3 +14,8 @@ def moment(timestamp: str) -> int:
         return parse_timestamp(timestamp)
     except ValueError:
         return 0
+
+
+def day(ms: int) -> str:
+    """The date in UTC of milliseconds since 1970, as costs are kept by: ``2026-04-17``."""
+    return day_of(ms)

@@ -30,7 +30,7 @@ def spark(figures: Sequence[int | None], top: int) -> str:
         _UNKNOWN
         if figure is None
         else _NOTHING
-        if not figure
+        if figure <= 0
         else _LEVELS[min(len(_LEVELS) - 1, figure * len(_LEVELS) // (top + 1))]
         for figure in figures
     )
@@ -126,6 +126,31 @@ class Amounts(Generic[K]):
             return 0
         begin = max(self.since, (now // STEP_MS - STEPS + 1) * STEP_MS)
         return sum(self.series(key, now)) * 60 * STEP_MS // max(STEP_MS, now - begin)
+
+
+@dataclass(slots=True)
+class Ahead(Generic[K]):
+    """What is spent and not booked yet, by who spends it: it counts as it grows, and not again when it is booked."""
+
+    _by_who: dict[str, tuple[int, tuple[K, ...]]] = field(default_factory=dict)
+    """Figure so far, and what it counts for."""
+
+    def __contains__(self, who: str) -> bool:
+        return who in self._by_who
+
+    def begin(self, who: str, figure: int, keys: tuple[K, ...]) -> None:
+        """So much was spent before anybody counted; from now on it counts for these keys."""
+        self._by_who[who] = figure, keys
+
+    def grow(self, who: str, figure: int) -> tuple[int, tuple[K, ...]]:
+        """It is so much by now: how much more than before, and for which keys. Only after `begin`."""
+        before, keys = self._by_who[who]
+        self._by_who[who] = figure, keys
+        return figure - before, keys
+
+    def settle(self, who: str) -> tuple[int, tuple[K, ...]]:
+        """It is booked, or over: what has been counted of it, and for which keys."""
+        return self._by_who.pop(who, (0, ()))
 
 
 _SETTLES_MS = 1_500.0

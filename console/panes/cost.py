@@ -1,4 +1,4 @@
-"""Pane 5: what everything has cost, the dearest first."""
+"""Pane 5: what everything has cost, the dearest first: sessions, users, projects, models, days."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from console import units
 from console.actions import Target
+from console.panes import spent
 from console.panes.pane import Cell, Column, Fact, Pane, session_target
+from console.panes.spent import Spent, spent_on
 from console.state import ConsoleState, CostKey
 from console.times import moment
-from console.trends import Amounts, spark
 from core.protocol import CostRow
 
 
@@ -17,23 +18,12 @@ class CostLine(NamedTuple):
     """What something has cost, and what was spent on it lately."""
 
     cost: CostRow
-    key: CostKey
-    spent: Amounts[CostKey | None]
+    spent: Spent
 
 
 def _row(state: ConsoleState, key: CostKey) -> CostLine | None:
     cost = state.rows.costs.get(key)
-    return None if cost is None else CostLine(cost, key, state.trends.spent)
-
-
-def _hour(line: CostLine, now: int) -> Cell:
-    rate = line.spent.per_hour(line.key, now)
-    return Cell(f"{units.cents(rate)}/h") if rate else Cell("–", "dim")
-
-
-def _trend(line: CostLine, now: int) -> Cell:
-    figures = line.spent.series(line.key, now)
-    return Cell(spark(figures, max(1, *figures)), "accent")
+    return None if cost is None else CostLine(cost, spent_on(state, key))
 
 
 def _estimated(cost: CostRow) -> Cell:
@@ -47,8 +37,9 @@ def _facts(line: CostLine, now: int) -> list[Fact]:
     return [
         Fact(cost.scope, cost.key, "strong"),
         Fact("cost", units.money(cost.micros)),
-        Fact("per hour", _hour(line, now).text),
-        Fact("last 10 min", _trend(line, now).text, "accent"),
+        Fact("per minute", spent.minute(line.spent, now).text),
+        Fact("per hour", spent.hour(line.spent, now).text),
+        Fact("last 10 min", spent.trend(line.spent, now).text, "accent"),
         Fact("estimated", _estimated(cost).text, _estimated(cost).tone),
         Fact("", ""),
         Fact("tokens in", units.count(cost.input_tokens)),
@@ -82,15 +73,39 @@ COST: Pane[CostLine] = Pane(
             lambda line: line.cost.micros,
             "right",
         ),
-        Column("hour", "PER HOUR", 11, _hour, lambda line: line.spent.total(line.key), "right", 1),
-        Column("trend", "LAST 10M", 10, _trend, lambda line: line.spent.total(line.key), priority=2),
         Column(
-            "scope", "OF", 8, lambda line, now: Cell(line.cost.scope, "dim"), lambda line: line.cost.scope
+            "minute",
+            "PER MIN",
+            9,
+            lambda line, now: spent.minute(line.spent, now),
+            lambda line: line.spent.lately,
+            "right",
+            2,
+        ),
+        Column(
+            "hour",
+            "PER HOUR",
+            10,
+            lambda line, now: spent.hour(line.spent, now),
+            lambda line: line.spent.lately,
+            "right",
+            1,
+        ),
+        Column(
+            "trend",
+            "LAST 10M",
+            10,
+            lambda line, now: spent.trend(line.spent, now),
+            lambda line: line.spent.lately,
+            priority=1,
+        ),
+        Column(
+            "scope", "OF", 7, lambda line, now: Cell(line.cost.scope, "dim"), lambda line: line.cost.scope
         ),
         Column(
             "key",
             "WHICH",
-            22,
+            20,
             lambda line, now: Cell(line.cost.key),
             lambda line: line.cost.key,
             grow=3,
@@ -150,6 +165,9 @@ COST: Pane[CostLine] = Pane(
     search=lambda line: f"{line.cost.scope} {line.cost.key}",
     facts=_facts,
     target=_target,
+    scopes=("session", "user", "project", "model", "day"),
+    scope_of=lambda line: line.cost.scope,
+    worth=("abort", "unpin", "dirty"),
     empty=(
         "Nothing has been booked yet: when a turn ends its usage is,",
         "at the prices under [[admission.models]] in the settings.",

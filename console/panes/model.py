@@ -28,6 +28,8 @@ class PaneModel:
         self.sort = pane.sort
         self.descending = pane.descending
         self.filter = ""
+        self.scope = ""
+        """The kind of rows that is shown, of the pane's `scopes`; none is all."""
         self.frozen = False
         self.top = 0
         self.lost = False
@@ -97,11 +99,20 @@ class PaneModel:
         self.filter = text
         self._arrange()
 
+    def next_scope(self) -> str:
+        """Show the next kind of rows, and after the last one all of them; answers which. Needs a pane with scopes."""
+        scopes = ("", *self.pane.scopes)
+        self.scope = scopes[(scopes.index(self.scope) + 1) % len(scopes)]
+        self._arrange()
+        return self.scope
+
+    def _in_scope(self) -> Callable[[Any], bool] | None:
+        scope, scope_of = self.scope, self.pane.scope_of
+        return (lambda row: scope_of(row) == scope) if scope else None
+
     def _arrange(self) -> None:
-        test = matcher(self.pane, self.filter)
-        if self._only is not None:
-            only, words = self._only, test
-            test = only if words is None else (lambda row: only(row) and words(row))
+        tests = [each for each in (self._only, self._in_scope(), matcher(self.pane, self.filter)) if each]
+        test = (lambda row: all(each(row) for each in tests)) if tests else None
         self._order.arrange(self.pane.column(self.sort).sort, descending=self.descending, test=test)
         if self._chosen and self.position is None:
             # the operator's own filter hides the row, or it was lost before: choose anew among what is shown

@@ -72,6 +72,9 @@ class Pane(Generic[R]):
     empty: tuple[str, ...]
     worth: tuple[str, ...] = ("abort", "evict", "dirty")
     """The ids of the actions on a row that the footer names first."""
+    scopes: tuple[str, ...] = ()
+    """The kinds of rows that it can be narrowed to, as `scope_of` calls them; none: all its rows are of one kind."""
+    scope_of: Callable[[R], str] = lambda row: ""
     follow: bool = False
     """Whether the top stays in sight, with no cursor, until the operator moves it."""
 
@@ -89,6 +92,7 @@ def session_target(state: ConsoleState, session_key: str, *, run_id: str | None 
     if run_id is None and session is not None:
         run_id = session.run_id
     run = state.rows.runs.get(run_id) if run_id is not None else None
+    pin = state.rows.pins.get(session_key)
     return Target(
         label=session_key,
         session_key=session_key,
@@ -98,5 +102,8 @@ def session_target(state: ConsoleState, session_key: str, *, run_id: str | None 
         project=session.project if session is not None else None,
         dirty=session is not None and session.dirty is not None,
         user_id=run.user_id if run is not None else None,
+        pinned=pin.model if pin is not None else None,
+        explicit=pin is not None and pin.explicit,
+        strikes=pin.strikes if pin is not None else 0,
         explains=("session", session_key),
     )

@@ -1,16 +1,21 @@
-"""Pane 3: the live sessions, the newest first, each with its pin and its cost."""
+"""Pane 3: the live sessions with their pins and costs: those that cost the most a minute first, then the newest."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from console import units
 from console.actions import Target
+from console.panes import pins, spent
 from console.panes.pane import Cell, Column, Fact, Pane, session_target
 from console.panes.runs import run_state
-from console.state import Changed, ConsoleState, CostKey, Key
+from console.panes.spent import Spent, spent_on
+from console.state import IN_FLIGHT, Changed, ConsoleState, CostKey, Key
 from console.times import moment
 from core.protocol import CostRow, PinRow, RunRow, SessionRow
+
+_DIRTY = "◆"
 
 
 class SessionLine(NamedTuple):
@@ -20,6 +25,7 @@ class SessionLine(NamedTuple):
     pin: PinRow | None
     cost: CostRow | None
     run: RunRow | None
+    spent: Spent
 
 
 def _row(state: ConsoleState, key: str) -> SessionLine | None:
@@ -27,7 +33,10 @@ def _row(state: ConsoleState, key: str) -> SessionLine | None:
     if session is None:
         return None
     run = state.rows.runs.get(session.run_id) if session.run_id is not None else None
-    return SessionLine(session, state.rows.pins.get(key), state.rows.costs.get(CostKey("session", key)), run)
+    cost = CostKey("session", key)
+    return SessionLine(
+        session, state.rows.pins.get(key), state.rows.costs.get(cost), run, spent_on(state, cost)
+    )
 
 
 def _changed(changed: Changed) -> set[Key]:
@@ -44,8 +53,14 @@ def _turn(line: SessionLine) -> Cell:
     return run_state(line.run) if line.run is not None else Cell("● running", "good")
 
 
+def _marked(line: SessionLine) -> Cell:
+    """The turn with the mark of a dirty session, whose reason stands in a column of its own where there is room."""
+    turn = _turn(line)
+    return turn if line.session.dirty is None else Cell(f"{turn.text} {_DIRTY}", turn.tone or "warn")
+
+
 def _dirty(line: SessionLine) -> Cell:
-    return Cell("–", "dim") if line.session.dirty is None else Cell(f"◆ {line.session.dirty}", "warn")
+    return Cell("–", "dim") if line.session.dirty is None else Cell(f"{_DIRTY} {line.session.dirty}", "warn")
 
 
 def _micros(line: SessionLine) -> int:
@@ -53,15 +68,45 @@ def _micros(line: SessionLine) -> int:
 
 
 def _strikes(line: SessionLine) -> Cell:
-    if line.pin is None:
-        return Cell("–", "dim")
-    if line.pin.escalated:
-        return Cell(f"{line.pin.strikes}▲", "warn")
-    return Cell(str(line.pin.strikes), "" if line.pin.strikes else "dim")
+    return Cell("–", "dim") if line.pin is None else pins.strikes(line.pin)
+
+
+def _nearness(line: SessionLine) -> tuple[float, int, bool]:
+    pin = line.pin
+    return (-1, 0, False) if pin is None else (pins.nearness(pin), pin.strikes, pin.escalated)
+
+
+def _used(line: SessionLine, now: int) -> int:
+    return now - moment(line.session.last_used_at)
+
+
+def _idle(line: SessionLine, now: int) -> Cell:
+    return Cell("–", "dim") if line.session.run_id is not None else Cell(units.age(_used(line, now)))
+
+
+def cost_facts(cost: CostRow | None, run: RunRow | None, going: Spent, now: int) -> list[Fact]:
+    """What a session has cost, what its turn costs, and what an hour like the last minutes would."""
+    shown = [Fact("cost", units.money(cost.micros if cost else 0))]
+    if cost is not None and cost.estimated_micros:
+        shown.append(Fact("of it estimated", f"~{units.money(cost.estimated_micros)}", "warn"))
+    if run is not None and run.state in IN_FLIGHT:
+        shown.append(
+            Fact("this turn", f"{'~' if run.estimated else ''}{units.money(run.micros)}, not booked")
+        )
+    shown += [
+        Fact("per minute", spent.minute(going, now).text),
+        Fact("per hour", spent.hour(going, now).text),
+        Fact("last 10 min", spent.trend(going, now).text, "accent"),
+    ]
+    if cost is not None:
+        cached = f", {units.count(cost.cached_tokens)} cached" if cost.cached_tokens else ""
+        shown.append(Fact("tokens in", f"{units.count(cost.input_tokens)}{cached}"))
+        shown.append(Fact("tokens out", units.count(cost.output_tokens)))
+    return shown
 
 
 def _facts(line: SessionLine, now: int) -> list[Fact]:
-    session, pin, cost = line.session, line.pin, line.cost
+    session = line.session
     turn, dirty = _turn(line), _dirty(line)
     return [
         Fact("session", session.session_key, "strong"),
@@ -74,43 +119,36 @@ def _facts(line: SessionLine, now: int) -> list[Fact]:
         Fact("channel", session.channel or "–"),
         Fact("kind", session.kind),
         Fact("built", f"{units.age(now - moment(session.created_at))} ago"),
-        Fact("last used", f"{units.age(now - moment(session.last_used_at))} ago"),
+        Fact("last used", f"{units.age(_used(line, now))} ago"),
         Fact("", ""),
-        Fact("model", pin.model if pin else "–"),
-        Fact("tier", pin.tier if pin else "–"),
-        Fact("strikes", _strikes(line).text, _strikes(line).tone),
+        *(pins.facts(line.pin) if line.pin is not None else [Fact("model", "–")]),
         Fact("", ""),
-        Fact("cost", units.money(_micros(line))),
-        Fact("estimated", units.money(cost.estimated_micros) if cost else "–"),
-        Fact("tokens in", units.count(cost.input_tokens) if cost else "–"),
-        Fact("tokens out", units.count(cost.output_tokens) if cost else "–"),
+        *cost_facts(line.cost, line.run, line.spent, now),
     ]
 
 
 def _search(line: SessionLine) -> str:
     session = line.session
-    model = line.pin.model if line.pin is not None else ""
+    pin = pins.words(line.pin) if line.pin is not None else ""
     busy = "busy" if session.run_id is not None else "idle"
     if session.maintenance is not None:
         busy = f"reserved {session.maintenance}"
     dirty = f"dirty {session.dirty}" if session.dirty is not None else ""
-    return f"{session.session_key} {session.project or ''} {session.channel} {session.kind} {model} {busy} {dirty}"
+    return (
+        f"{session.session_key} {session.project or ''} {session.channel} {session.kind} {pin} {busy} {dirty}"
+    )
 
 
 def _target(state: ConsoleState, line: SessionLine) -> Target:
     shown = line.session
     target = session_target(state, shown.session_key, run_id=shown.run_id)
     # what was looked at is what is hit: the generation is the drawn row's, not the latest
-    return Target(
-        label=target.label,
-        session_key=target.session_key,
+    return replace(
+        target,
         generation=shown.generation,
         run_id=shown.run_id,
-        run_ended=target.run_ended,
         project=shown.project,
         dirty=shown.dirty is not None,
-        user_id=target.user_id,
-        explains=target.explains,
     )
 
 
@@ -118,7 +156,7 @@ SESSIONS: Pane[SessionLine] = Pane(
     id="sessions",
     title="sessions",
     columns=(
-        Column("turn", "TURN", 11, lambda line, now: _turn(line), lambda line: line.session.run_id is None),
+        Column("turn", "TURN", 12, lambda line, now: _marked(line), lambda line: line.session.run_id is None),
         Column(
             "session",
             "SESSION",
@@ -126,16 +164,45 @@ SESSIONS: Pane[SessionLine] = Pane(
             lambda line, now: Cell(line.session.session_key),
             lambda line: line.session.session_key,
             grow=3,
-            ideal=32,
+            ideal=28,
         ),
         Column(
             "model",
             "MODEL",
-            14,
+            10,
             lambda line, now: Cell(line.pin.model) if line.pin else Cell("–", "dim"),
             lambda line: line.pin.model if line.pin else "",
             priority=2,
             grow=1,
+            ideal=14,
+        ),
+        Column(
+            "tier",
+            "TIER",
+            9,
+            lambda line, now: Cell(line.pin.tier if line.pin else "–", "dim"),
+            lambda line: line.pin.tier if line.pin else "",
+            priority=3,
+        ),
+        Column("strikes", "STRIKES", 7, lambda line, now: _strikes(line), _nearness),
+        Column("cost", "COST", 9, lambda line, now: Cell(units.money(_micros(line))), _micros, "right"),
+        Column(
+            "rate",
+            "COST/MIN",
+            9,
+            lambda line, now: spent.minute(line.spent, now),
+            lambda line: (line.spent.lately, line.session.created_at),
+            "right",
+            priority=1,
+        ),
+        Column(
+            "idle",
+            "IDLE",
+            7,
+            _idle,
+            lambda line: (line.session.run_id is None, line.session.last_used_at),
+            "right",
+            priority=4,
         ),
         Column(
             "project",
@@ -143,7 +210,7 @@ SESSIONS: Pane[SessionLine] = Pane(
             12,
             lambda line, now: Cell(line.session.project or "–", "" if line.session.project else "dim"),
             lambda line: line.session.project or "",
-            priority=4,
+            priority=5,
         ),
         Column(
             "dirty",
@@ -151,26 +218,8 @@ SESSIONS: Pane[SessionLine] = Pane(
             9,
             lambda line, now: _dirty(line),
             lambda line: line.session.dirty or "",
-            priority=1,
+            priority=6,
         ),
-        Column(
-            "strikes",
-            "STRIKES",
-            7,
-            lambda line, now: _strikes(line),
-            lambda line: line.pin.strikes if line.pin else -1,
-            "right",
-            priority=5,
-        ),
-        Column(
-            "used",
-            "USED",
-            7,
-            lambda line, now: Cell(units.age(now - moment(line.session.last_used_at))),
-            lambda line: line.session.last_used_at,
-            "right",
-        ),
-        Column("cost", "COST", 9, lambda line, now: Cell(units.money(_micros(line))), _micros, "right"),
         Column(
             "built",
             "BUILT",
@@ -178,7 +227,7 @@ SESSIONS: Pane[SessionLine] = Pane(
             lambda line, now: Cell(units.age(now - moment(line.session.created_at)), "dim"),
             lambda line: line.session.created_at,
             "right",
-            priority=6,
+            priority=7,
         ),
         Column(
             "generation",
@@ -187,7 +236,7 @@ SESSIONS: Pane[SessionLine] = Pane(
             lambda line, now: Cell(str(line.session.generation), "dim"),
             lambda line: line.session.generation,
             "right",
-            priority=7,
+            priority=8,
         ),
         Column(
             "kind",
@@ -195,10 +244,10 @@ SESSIONS: Pane[SessionLine] = Pane(
             9,
             lambda line, now: Cell(line.session.kind, "dim"),
             lambda line: line.session.kind,
-            priority=8,
+            priority=9,
         ),
     ),
-    sort="built",
+    sort="rate",
     descending=True,
     keys=lambda state: state.rows.sessions,
     row=_row,

@@ -1,44 +1,52 @@
-"""Pane 4: which model each session stays on, how often it repeated itself, and where it was escalated."""
+"""Pane 4: which model each session stays on: who is nearest to escalating first, then who has escalated."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from console import units
+from console.panes import pins, spent
 from console.panes.pane import Cell, Column, Fact, Pane, session_target
+from console.panes.spent import Spent, spent_on
+from console.state import Changed, ConsoleState, CostKey, Key
 from console.times import moment
 from core.protocol import PinRow
 
 
-def _pinned(pin: PinRow) -> Cell:
-    if pin.escalated:
-        return Cell("▲ escalated", "warn")
-    return Cell("◆ chosen", "accent") if pin.explicit else Cell("● pinned")
+class PinLine(NamedTuple):
+    """A session's pin, and what is spent while it repeats itself."""
+
+    pin: PinRow
+    spent: Spent
 
 
-def _strikes(pin: PinRow) -> Cell:
-    return Cell(str(pin.strikes), "warn" if pin.strikes else "dim")
+def _row(state: ConsoleState, key: str) -> PinLine | None:
+    pin = state.rows.pins.get(key)
+    return None if pin is None else PinLine(pin, spent_on(state, CostKey("session", key)))
 
 
-def _repeats(pin: PinRow) -> Cell:
-    close = pin.run > 1 and pin.run + 1 >= pin.repeat_limit
-    return Cell(f"{pin.run}/{pin.repeat_limit}", "bad" if close else "")
+def _changed(changed: Changed) -> set[Key]:
+    keys = changed.of("pins")
+    keys.update(key.key for key in changed.of("costs") if isinstance(key, CostKey) and key.scope == "session")
+    return keys
 
 
-def _facts(pin: PinRow, now: int) -> list[Fact]:
-    pinned = _pinned(pin)
+def _facts(line: PinLine, now: int) -> list[Fact]:
+    standing = pins.standing(line.pin)
     return [
-        Fact("session", pin.session_key, "strong"),
-        Fact("pin", pinned.text, pinned.tone),
-        Fact("model", pin.model),
-        Fact("tier", pin.tier),
+        Fact("session", line.pin.session_key, "strong"),
+        Fact("pin", standing.text, standing.tone),
+        Fact("last used", f"{units.age(now - moment(line.pin.last_used_at))} ago"),
         Fact("", ""),
-        Fact("strikes", str(pin.strikes), _strikes(pin).tone),
-        Fact("equal in a row", f"{pin.run} of {pin.repeat_limit}", _repeats(pin).tone),
-        Fact("requests", units.count(pin.request_count)),
-        Fact("last used", f"{units.age(now - moment(pin.last_used_at))} ago"),
+        *pins.facts(line.pin),
+        Fact("", ""),
+        Fact("per minute", spent.minute(line.spent, now).text),
+        Fact("per hour", spent.hour(line.spent, now).text),
+        Fact("last 10 min", spent.trend(line.spent, now).text, "accent"),
     ]
 
 
-STRIKES: Pane[PinRow] = Pane(
+STRIKES: Pane[PinLine] = Pane(
     id="strikes",
     title="strikes",
     columns=(
@@ -46,33 +54,58 @@ STRIKES: Pane[PinRow] = Pane(
             "strikes",
             "STRIKES",
             8,
-            lambda pin, now: _strikes(pin),
-            lambda pin: (pin.escalated, pin.strikes, pin.run),
-            "right",
+            lambda line, now: pins.strikes(line.pin),
+            lambda line: pins.urgency(line.pin),
         ),
         Column(
-            "repeats", "REPEATS", 7, lambda pin, now: _repeats(pin), lambda pin: pin.run, "right", priority=1
+            "pin",
+            "PIN",
+            11,
+            lambda line, now: pins.standing(line.pin),
+            lambda line: (line.pin.escalated, line.pin.explicit, line.pin.strikes),
         ),
-        Column("pin", "PIN", 11, lambda pin, now: _pinned(pin), lambda pin: (pin.escalated, pin.explicit)),
         Column(
             "session",
             "SESSION",
             20,
-            lambda pin, now: Cell(pin.session_key),
-            lambda pin: pin.session_key,
+            lambda line, now: Cell(line.pin.session_key),
+            lambda line: line.pin.session_key,
             grow=3,
-            ideal=32,
+            ideal=28,
         ),
         Column(
-            "model", "MODEL", 14, lambda pin, now: Cell(pin.model), lambda pin: pin.model, priority=2, grow=1
+            "model",
+            "MODEL",
+            12,
+            lambda line, now: Cell(line.pin.model),
+            lambda line: line.pin.model,
+            priority=2,
+            grow=1,
+            ideal=14,
         ),
-        Column("tier", "TIER", 9, lambda pin, now: Cell(pin.tier, "dim"), lambda pin: pin.tier, priority=3),
+        Column(
+            "tier",
+            "TIER",
+            9,
+            lambda line, now: Cell(line.pin.tier, "dim"),
+            lambda line: line.pin.tier,
+            priority=1,
+        ),
+        Column(
+            "rate",
+            "COST/MIN",
+            9,
+            lambda line, now: spent.minute(line.spent, now),
+            lambda line: line.spent.lately,
+            "right",
+            priority=3,
+        ),
         Column(
             "requests",
             "REQS",
             6,
-            lambda pin, now: Cell(units.short(pin.request_count)),
-            lambda pin: pin.request_count,
+            lambda line, now: Cell(units.short(line.pin.request_count)),
+            lambda line: line.pin.request_count,
             "right",
             priority=4,
         ),
@@ -80,23 +113,20 @@ STRIKES: Pane[PinRow] = Pane(
             "used",
             "USED",
             7,
-            lambda pin, now: Cell(units.age(now - moment(pin.last_used_at))),
-            lambda pin: pin.last_used_at,
+            lambda line, now: Cell(units.age(now - moment(line.pin.last_used_at))),
+            lambda line: line.pin.last_used_at,
             "right",
         ),
     ),
     sort="strikes",
-    descending=True,
+    descending=False,
     keys=lambda state: state.rows.pins,
-    row=lambda state, key: state.rows.pins.get(key),
-    changed=lambda changed: changed.of("pins"),
-    search=lambda pin: (
-        f"{pin.session_key} {pin.model} {pin.tier} {'escalated' if pin.escalated else ''} "
-        f"{'chosen' if pin.explicit else ''}"
-    ),
+    row=_row,
+    changed=_changed,
+    search=lambda line: f"{line.pin.session_key} {pins.words(line.pin)}",
     facts=_facts,
-    target=lambda state, pin: session_target(state, pin.session_key),
-    worth=("abort", "evict", "dirty", "why"),
+    target=lambda state, line: session_target(state, line.pin.session_key),
+    worth=("unpin", "model", "abort", "why"),
     empty=(
         "No pins: a session is pinned to a model at its first turn.",
         "When a session sends the same request again and again, its strikes show here.",

@@ -25,6 +25,7 @@ from core.protocol import (
     EvictSession,
     MarkDirty,
     PauseAdmission,
+    PinModel,
     Preview,
     Refused,
     ResumeAdmission,
@@ -39,15 +40,18 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
     """Carry out one acting key on what the cursor was on when it was pressed."""
     if action.id == "undo":
         undo = desk.acting.undo
-        if undo is None:
-            desk.say("nothing to undo: only the last mark or pause of one thing can be taken back", "warn")
-        else:
-            await _send(desk, undo)
+        if not undo:
+            desk.say(
+                "nothing to undo: only the last mark, pause or model of one thing can be taken back", "warn"
+            )
+        for command in undo:
+            if not await _send(desk, command):
+                return
         return
     if isinstance(target, str):
         desk.say(target, "warn")
         return
-    if action.danger == "menu":
+    if action.danger == "menu" or _asks_which(action, target):
         chosen = await _choose(app, desk, action, target)
         if chosen is None:
             desk.say("nothing was done")
@@ -66,14 +70,36 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
         await _send(desk, decided)
 
 
-async def _choose(app: App[Any], desk: Desk, action: Action, target: Target) -> tuple[Action, Target] | None:
-    from console.screens.choosing import chosen, dirty_menu, pause_menu
+def _asks_which(action: Action, target: Target) -> bool:
+    """Whether the target alone does not say what is meant."""
+    match action.id:
+        case "unpin":
+            return target.explicit and target.strikes > 0
+        case "model":
+            return target.session_key is not None
+        case _:
+            return False
 
-    if action.id == "pause":
-        paused = any(queue.paused for queue in desk.state.rows.queues.values())
-        menu = pause_menu(target, any_paused=paused)
-    else:
-        menu = dirty_menu(target)
+
+async def _choose(app: App[Any], desk: Desk, action: Action, target: Target) -> tuple[Action, Target] | None:
+    from console.screens.choosing import chosen, dirty_menu, model_menu, pause_menu, unpin_menu
+
+    match action.id:
+        case "pause":
+            paused = any(queue.paused for queue in desk.state.rows.queues.values())
+            menu = pause_menu(target, any_paused=paused)
+        case "unpin":
+            menu = unpin_menu(target)
+        case "model":
+            models = sorted(desk.state.rows.models)
+            if not models:
+                desk.say(
+                    "no model is known here yet: one shows when a queue, a pin or a run names it", "warn"
+                )
+                return None
+            menu = model_menu(target, models)
+        case _:
+            menu = dirty_menu(target)
     return chosen(action, target, await app.push_screen_wait(menu))
 
 
@@ -111,17 +137,19 @@ async def _ask(
     return msgspec.structs.replace(command, reason=answer.reason or REASON, cursor=cursor)
 
 
-async def _send(desk: Desk, command: AnyCommand) -> None:
+async def _send(desk: Desk, command: AnyCommand) -> bool:
+    """Whether it was done; told either way."""
     desk.say(f"{_name(command)} {_aim(command)}: sent …", "dim")
     if isinstance(command, AbortRun):
         send_abort(desk.state, command.run_id, desk.feed.now())
-    outcome = await desk.acting.perform(command)
+    pin = desk.state.rows.pins.get(target_of(command))
+    outcome = await desk.acting.perform(command, pin=pin)
     match outcome:
         case Done() if isinstance(command, AbortRun):
             desk.say(f"✓ {_name(command)} {_aim(command)}: {outcome.message}", "good", run_id=command.run_id)
         case Done():
             told = f"{_aim(command)}: {outcome.message}"
-            if desk.acting.undo is not None and tier(command) == "at once":
+            if desk.acting.undo and tier(command) == "at once":
                 # what can be done now comes first: the line may end after 80 cells, and a key be long
                 told = f"(Z takes it back): {_aim(command)}"
             desk.say(f"✓ {_name(command)} {told}", "good")
@@ -132,6 +160,7 @@ async def _send(desk: Desk, command: AnyCommand) -> None:
             if isinstance(command, EvictSession) and _BUSY in outcome.code:
                 told = "a turn is running; C aborts its turn and closes it"
             desk.say(f"✗ {_name(command)} refused: {told}", "bad")
+    return isinstance(outcome, Done)
 
 
 def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
@@ -152,6 +181,11 @@ def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
             lines.append(
                 "they are let in no more, and the next tick takes their seat; a running turn ends by itself"
             )
+        case PinModel(model=model):
+            lines.append(f"model    {target.pinned or '–'} → {model}")
+            lines.append(
+                "repetitions escalate it no more, until U releases it or a request names another model"
+            )
         case PauseAdmission():
             lines.append("nobody is let in to any model until it is resumed; who has a seat keeps it")
         case _:
@@ -167,11 +201,13 @@ def _name(command: AnyCommand) -> str:
             return "mark dirty"
         case EndSeat():
             return "end seat of"
+        case PinModel(model=model):
+            return f"keep on {model}"
         case _:
             return action_of(command).replace("-", " ")
 
 
-def _verb(action: Action, command: AnyCommand) -> str:
+def _verb(action: Action, command: AnyCommand) -> str:  # noqa: PLR0911 - a table
     match command:
         case AbortRun():
             return "Abort run"
@@ -187,6 +223,8 @@ def _verb(action: Action, command: AnyCommand) -> str:
             return "Ban user"
         case PauseAdmission():
             return "Pause all"
+        case PinModel():
+            return "Keep on it"
         case _:
             return action.label.capitalize()
 

@@ -1,11 +1,15 @@
-"""What the menus offer for a target: which sessions to mark dirty, which queues to hold."""
+"""What the menus offer for a target: which sessions to mark dirty, which queues to hold, what of a pin to let go."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from console.actions import BY_ID, Action, Target
 from console.screens.menu import Choice, Menu
+
+_MODEL = "model-"
+"""Begins the id of a model's line; what follows is the name in hexadecimal, since ids are plain words."""
 
 Chosen = tuple[Action, Target]
 
@@ -37,7 +41,36 @@ def pause_menu(target: Target, *, any_paused: bool) -> Menu:
     return Menu("Admission:", [f"model  {target.model or '–'}"], choices)
 
 
-def chosen(action: Action, target: Target, choice: str | None) -> Chosen | None:
+def unpin_menu(target: Target) -> Menu:
+    """Where the model was chosen and there are strikes as well: which of them."""
+    times = "1 strike" if target.strikes == 1 else f"{target.strikes} strikes"
+    choices = [
+        Choice("release", "r", "release: repetitions may escalate it again", safe=True),
+        Choice("strikes", "s", f"strikes: forget {times}"),
+    ]
+    facts = [f"session  {target.session_key or '–'}", f"model    {target.pinned or '–'}, chosen"]
+    return Menu("Of this pin:", facts, choices)
+
+
+_LETTERS = "123456789abcdefghijklmnoprstuvwxyz"
+"""Of the menu's lines; q leaves."""
+
+
+def model_menu(target: Target, models: Sequence[str]) -> Menu:
+    """Every model that is known, but the one that the session is kept on already."""
+    others = [model for model in models if not (target.explicit and model == target.pinned)]
+    choices = [
+        Choice(f"{_MODEL}{model.encode().hex()}", letter, model)
+        for letter, model in zip(_LETTERS, others, strict=False)
+    ]
+    how = "chosen" if target.explicit else "by itself"
+    facts = [f"session  {target.session_key or '–'}", f"model    {target.pinned or '–'}, {how}"]
+    return Menu("Keep on the model:", facts, choices)
+
+
+def chosen(  # noqa: PLR0911 - a table
+    action: Action, target: Target, choice: str | None
+) -> Chosen | None:
     """The action and the target that a choice stands for; None when nothing was chosen."""
     match action.id, choice:
         case _, None:
@@ -46,6 +79,12 @@ def chosen(action: Action, target: Target, choice: str | None) -> Chosen | None:
             return BY_ID["undo"], target
         case "dirty", "session" | "project" | "all":
             return action, replace(target, what=choice)
+        case "unpin", "release":
+            return action, target
+        case "unpin", "strikes":
+            return action, replace(target, what="strikes")
+        case "model", str(name) if name.startswith(_MODEL):
+            return action, replace(target, choice=bytes.fromhex(name.removeprefix(_MODEL)).decode())
         case "pause", "one":
             return action, target
         case "pause", "pause-all":

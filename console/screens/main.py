@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from console import units
-from console.actions import Scope, Target
+from console.actions import BY_ID, Scope, Target
 from console.desk import Desk
 from console.panes.catalog import BEHIND, PANES
 from console.panes.findings import FINDINGS
@@ -55,6 +55,7 @@ class MainScreen(DeskScreen):
     def compose(self) -> ComposeResult:
         looks = self.desk.looks
         yield Lines(2, id="header")
+        yield Lines(1, id="scopes")
         with Horizontal():
             yield LiveTable(looks, self.model, id="table")
             yield FactsPanel(looks, id="facts")
@@ -97,6 +98,7 @@ class MainScreen(DeskScreen):
             "filter": self._filter,
             "sort": self._sort,
             "reverse": self._reverse,
+            "scope": self._scope,
             "freeze": self._freeze,
             "maximise": self._maximise,
         }
@@ -181,6 +183,13 @@ class MainScreen(DeskScreen):
     def _reverse(self) -> None:
         self.model.sort_by(self.model.sort, descending=not self.model.descending)
         self.desk.wake()
+
+    def _scope(self) -> None:
+        if not self.model.pane.scopes:
+            self.desk.say(f"the rows of {self.model.pane.title} are all of one kind; try it on the cost (5)")
+            return
+        scope = self.model.next_scope()
+        self.desk.say(f"only what each {scope} has cost" if scope else "everything")
 
     def _freeze(self) -> None:
         self.model.frozen = not self.model.frozen
@@ -283,6 +292,7 @@ class MainScreen(DeskScreen):
         self.query_one("#facts").display = width >= _WIDE and not self._maximised
         tail = height >= _TALL and not self._maximised and self.model.pane is not JOURNAL
         self.query_one("#tail").display = tail
+        self.query_one("#scopes").display = bool(self.model.pane.scopes)
         self.desk.wake()
 
     def restyle(self) -> None:
@@ -309,6 +319,7 @@ class MainScreen(DeskScreen):
         header = self.query_one("#header", Lines)
         header.put(0, self.link_parts(), self._totals())
         header.put(1, self._tabs())
+        self.query_one("#scopes", Lines).put(0, self._scopes())
         self.query_one("#status", Lines).put(0, *self._status())
         self.query_one("#footer", Lines).put(0, self.footer())
 
@@ -373,6 +384,16 @@ class MainScreen(DeskScreen):
         if rows.findings and root != FINDINGS.id:
             styles[-1] = look.style("warn")
         return [Part(" ", look.style("tab")), *map(Part, texts, styles)]
+
+    def _scopes(self) -> list[Part]:
+        """The kinds of rows, where there are several; what is shown is marked as the panes are above."""
+        look, model = self.desk.looks.current, self.model
+        parts = [Part(f"  {self.desk.keys.shown(BY_ID['scope'])} ", look.style("key"))]
+        for scope in ("", *model.pane.scopes):
+            shown = scope == model.scope
+            name = f"{'▸' if shown else ' '}{scope or 'all'} "
+            parts.append(Part(name, look.style("tab_shown" if shown else "tab")))
+        return parts
 
     def _status(self) -> tuple[list[Part], list[Part]]:
         desk, look, model = self.desk, self.desk.looks.current, self.model

@@ -17,8 +17,10 @@ from console.panes.buffer import picture
 from console.panes.pane import Fact, session_target
 from console.panes.runs import abort_facts, run_line
 from console.panes.sessions import SESSIONS
+from console.panes.spent import spent_on
 from console.screens import transcript
 from console.screens.base import DeskScreen, Handlers
+from console.state import CostKey
 from console.widgets.facts import FactsPanel
 from console.widgets.line import Lines, Part
 from console.widgets.log import Log, Paragraph
@@ -141,7 +143,8 @@ class SessionScreen(DeskScreen):
         key = self.session_key
         self._detail = await self._ask(lambda core: core.session(key), "facts")
         if self._detail is not None:
-            facts = transcript.facts(self._detail, self.desk.feed.now())
+            spent = spent_on(self.desk.state, CostKey("session", key))
+            facts = transcript.facts(self._detail, spent, self.desk.feed.now())
             self._logs["facts"].put(facts, from_top=True)
         page = await self._ask(lambda core: core.history(key, limit=_PAGE), "messages")
         if page is not None:

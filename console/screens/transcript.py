@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from console import units
+from console.panes import pins
 from console.panes.pane import Fact, Tone
-from console.panes.sessions import SESSIONS, SessionLine
+from console.panes.sessions import SESSIONS, SessionLine, cost_facts
+from console.panes.spent import Spent
 from console.text import fit, lines, neutral
 from console.widgets.log import Paragraph
 from core.protocol import AuditPage, HistoryPage, Message, RunBatch, SessionDetail
@@ -71,18 +73,17 @@ def acts(page: AuditPage) -> list[Paragraph]:
     return shown or [Paragraph("", "no acts on this session", "dim")]
 
 
-def facts(detail: SessionDetail, now: int) -> list[Paragraph]:
-    """Everything else that is known, label by label."""
+def facts(detail: SessionDetail, spent: Spent, now: int) -> list[Paragraph]:
+    """Everything else that is known, label by label: live or not, a session has its pin and its cost."""
     shown: list[Fact] = []
     if detail.session is not None:
-        row = SessionLine(detail.session, detail.pin, detail.cost, detail.run)
+        row = SessionLine(detail.session, detail.pin, detail.cost, detail.run, spent)
         shown += SESSIONS.facts(row, now)
     else:
         shown.append(Fact("live", "○ not now", "dim"))
         if detail.pin is not None:
-            shown.append(Fact("model", f"{detail.pin.model} ({detail.pin.tier})"))
-        if detail.cost is not None:
-            shown.append(Fact("cost", units.money(detail.cost.micros)))
+            shown += [Fact("", ""), *pins.facts(detail.pin)]
+        shown += [Fact("", ""), *cost_facts(detail.cost, detail.run, spent, now)]
     shown.append(Fact("", ""))
     shown.append(Fact("owner", detail.owner or "–"))
     shown.append(Fact("messages", units.count(detail.messages)))

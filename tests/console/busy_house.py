@@ -144,16 +144,19 @@ def _followed(many: int, last: int, number: int) -> dict[str, Any]:
 def _add_session(core: BusyCore, dice: random.Random, run: RunRow) -> None:
     """The session of a run, with its pin and its cost; some of those whose run has ended are gone."""
     tier: Any = next(model[1] for model in _MODELS if model[0] == run.model)
-    strikes = dice.choice((0, 0, 0, 0, 1, 1, 2, 3))
+    strikes, again = dice.choice((0, 0, 0, 0, 1, 1, 2, 3)), dice.randrange(3) > 1
+    escalated, explicit = strikes == 3, dice.random() < 0.15
+    # two strikes have escalated whoever may be, and an escalation begins anew
+    counted = strikes if explicit or tier == "REASONING" else int(again) if escalated else min(1, strikes)
     core.rows.put(
         a_pin(
             run.session_key,
             model=run.model,
             tier=tier,
-            strikes=strikes,
-            run=1 + dice.randrange(3) * (strikes > 0),
-            escalated=strikes == 3,
-            explicit=dice.random() < 0.15,
+            strikes=counted,
+            run=0 if escalated and not counted else counted + 1,
+            escalated=escalated,
+            explicit=explicit,
             request_count=dice.randrange(1, 240),
             last_used_at=run.started_at,
         )
@@ -257,13 +260,15 @@ def _add_sums(core: BusyCore) -> None:
                 )
             )  # fmt: skip
     for n, project in enumerate(filter(None, _PROJECTS), 1):
-        core.rows.put(_a_project(project, n))
+        core.rows.put(_a_sum("project", project, n))
+    for n, day in enumerate(("2026-04-15", "2026-04-16", "2026-04-17"), 4):
+        core.rows.put(_a_sum("day", day, n))
 
 
-def _a_project(project: str, n: int) -> CostRow:
+def _a_sum(scope: str, key: str, n: int) -> CostRow:
     return a_cost(
-        project,
-        scope="project",
+        key,
+        scope=scope,
         micros=n * 48_213_771,
         estimated_micros=n % 2 * 1_204_000,
         input_tokens=n * 9_870_123,

@@ -172,7 +172,9 @@ class FakeCore:
             ended=run.ended_at is not None,
         )
 
-    async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
+    async def history(
+        self, session_key: str, *, before: int | None = None, after: int | None = None, limit: int = 100
+    ) -> HistoryPage:
         self._reach()
         return HistoryPage(session_key=session_key, messages=self.messages.get(session_key, []), before=None)
 

@@ -80,7 +80,7 @@ def add_ours(core: BusyCore) -> None:
     core.rows.put(a_session(LATE, project="checkout", created_at=before(900), last_used_at=before(262)))
     core.rows.put(
         a_pin(
-            KEY, model="claude-sonnet-4-5", tier="COMPLEX", escalated=True, strikes=3, run=2, request_count=58
+            KEY, model="claude-sonnet-4-5", tier="COMPLEX", escalated=True, strikes=1, run=2, request_count=58
         )
     )
     core.rows.put(

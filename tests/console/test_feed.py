@@ -268,4 +268,4 @@ async def test_the_last_mark_can_be_taken_back_once() -> None:
         undos.append(acting.undo)
         await acting.perform(undo)
         undos.append(acting.undo)
-        assert undos == [None, undo, None]
+        assert undos == [[], [undo], []]

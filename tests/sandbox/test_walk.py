@@ -61,9 +61,9 @@ def by_signal(number: signal.Signals) -> Callable[[Console], None]:
 PANES: dict[str, tuple[str, str, str]] = {
     "1": ("queues", r"[a-z]+-\d .*[▶‖] .*[●◐✗] [a-z]+ ", "model"),
     "2": ("runs", RUN, "run"),
-    "3": ("sessions", r"[○●◐◌✓✗■▲] [a-z ]+ api:", "session"),
-    "4": ("strikes", r"\d/\d [●◆▲] [a-z]+ +api:", "session"),
-    "5": ("cost", rf"{MONEY} .*(session|user|project|model) +\S", "cost"),
+    "3": ("sessions", r"[○●◐◌✓✗■▲] [a-z ◆]+ api:", "session"),
+    "4": ("strikes", r"\d/\d [▲◈]* *[●◈▲△] [a-z]+[ ▲]+api:", "session"),
+    "5": ("cost", rf"{MONEY} .*(session|user|project|model|day) +\S", "cost"),
     "6": ("journal", r"\d\d:\d\d:\d\d +(run|pin|seat|session|queue|cost|info:|warning:|!) ?", "what"),
 }
 """Key → the pane's title, what each of its rows has, and a label of its facts."""
