@@ -24,6 +24,7 @@ from core.errors import (
     RequestTimedOut,
     TooManyConnections,
 )
+from core.server.metering import Metering
 from core.server.responses import refusal
 
 _LINGER_SECONDS = 2.0
@@ -63,6 +64,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
+        self._most = limits.header_bytes
         self.timeout_keep_alive = limits.keep_alive_seconds  # type: ignore[assignment]  # parts of a second, too
         self.url = b""
         self._begun = 0
@@ -110,15 +112,14 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._over:
             return
-        self._unset_keepalive_if_required()
-        if self._deadline is None:
-            self._arm(self._limits.receive_seconds)
         before = self._begun, self._head
         try:
             self.parser.feed_data(data)
             if self._in_head and before == (self._begun, self._head):
                 self._arrived += len(data)
                 self._check_head()
+            if self._half and self._deadline is None:
+                self._arm(self._limits.receive_seconds)
         except httptools.HttpParserUpgrade:
             pass  # no other protocol is spoken here: the request is answered as it stands
         except (httptools.HttpParserError, HeadersTooLarge):
@@ -130,8 +131,9 @@ class Connection(HttpToolsProtocol):
         self._begun += 1
         self._half = self._in_head = True
         self._head = self._arrived = 0
-        if self._deadline is None:
-            self._arm(self._limits.receive_seconds)
+        self._unset_keepalive_if_required()
+        if self._begun == 1 and self.app is not _no_room:
+            self._disarm()  # that was the time to begin; the request has its own
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -142,7 +144,8 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head += len(name) + len(value) + 4
         self._arrived = 0
-        self._check_head()
+        if self._head > self._most:
+            self._check_head()
         # what follows a body in chunks was seen by nobody who judged the request, so it is no part of it
         if self._in_head:
             super().on_header(name, value)
@@ -164,9 +167,9 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _check_head(self) -> None:
-        if self._head + self._arrived > self._limits.header_bytes:
+        if self._head + self._arrived > self._most:
             self._refusal = HeadersTooLarge(
-                f"the request line and headers are over {self._limits.header_bytes} bytes; send less"
+                f"the request line and headers are over {self._most} bytes; send less"
             )
             raise self._refusal
 
@@ -176,7 +179,9 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._arm(self._limits.send_seconds)  # who does not read the rest does not keep the connection
-        elif self._over or (self._half and self.cycle.response_complete):
+        elif self._half and self._in_head:
+            self._unset_keepalive_if_required()  # the next request is on its way
+        elif self._half and self.cycle.response_complete:
             # it was answered before it was all here: the rest is not waited for
             self._over = True
             self._unset_keepalive_if_required()
@@ -246,6 +251,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: MaitredError) -> None:
         """Answer the request that is coming in, if no other answer is on its way, and take nothing more."""
+        if isinstance(self.app, Metering):
+            self.app.refusals[error.code] += 1
         self._over = True
         self._disarm()
         if self._answering and (self._in_head or not self._half):

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
 from core.agents import Directory
 from core.embedded import EmbeddedCore
-from core.errors import CoreUnreachable, MaitredError, ShuttingDown
+from core.errors import CoreUnreachable, MaitredError, RateLimited, ShuttingDown
 from core.protocol import ViewHead
 from core.remote import RemoteCore
 from core.session_core import SessionCore
@@ -147,3 +148,28 @@ async def test_a_core_that_cannot_start_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(CoreUnreachable):
         await EmbeddedCore.over(build, actor="me")
+
+
+@pytest.mark.parametrize(("refused", "answered"), [(3, True), (100, False)])
+async def test_who_is_told_to_wait_asks_again_and_not_for_ever(refused: int, answered: bool) -> None:
+    asked = 0
+    error = b'{"error":{"code":"rate_limited","message":"wait","retryAfterMs":5}}'
+    batch = b'{"events":[],"cursor":"c","gap":false,"now":"2026-01-01T00:00:00Z"}'
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        return httpx.Response(429, content=error) if asked <= refused else httpx.Response(200, content=batch)
+
+    remote = RemoteCore("http://127.0.0.1:1", "t")
+    remote._client._transport = httpx.MockTransport(answer)
+    try:
+        if answered:
+            assert (await remote.events("")).cursor == "c"
+            assert asked == refused + 1
+        else:
+            with pytest.raises(RateLimited):
+                await remote.events("")
+            assert asked < 10
+    finally:
+        await remote.aclose()

@@ -18,6 +18,7 @@ import pytest
 import trustme
 
 from tests.processes.processes import House, Serving
+from tests.processes.terminal import Terminal
 from tests.processes.test_bad_input import refused_by_both
 
 pytestmark = pytest.mark.xdist_group("tls")
@@ -205,6 +206,17 @@ def test_the_console_refuses_alike(house: House, papers: Papers, tmp_path: Path)
     text, said = wrong_papers(papers, tmp_path / "wrong")["another's key"]
     house.settings(text)
     refused_by_both(house, said=said)
+
+
+def test_the_console_s_own_core_speaks_it_too(house: House, papers: Papers) -> None:
+    house.settings(papers.settings())
+    with Terminal(house.command("--port", "0"), house) as terminal:
+        terminal.shows("● live")
+        address = json.loads((house.data / "maitred.lock").read_text())["url"]
+        assert address.startswith("https://")
+        assert house.run("view").code == 0
+        terminal.press("q")
+        assert terminal.finish() == 0
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="a key with a passphrase is made by openssl")

@@ -250,6 +250,30 @@ async def test_requests_in_a_row_are_answered_in_a_row(house: House) -> None:
             assert (await each.answer())[0] == 200
 
 
+async def test_a_request_that_begins_while_another_is_answered(open_house: Opening) -> None:
+    """Half of it is here when that answer ends: it is waited for, as long as for any other."""
+    server = Server(keep_alive_seconds=0.3, receive_seconds=3)
+    body = BODY.replace(b'"echo"', b'"slow-first?s=0.3"')
+    half = len(ALIVE) // 2
+    for late in (ALIVE[:half], CHAT + b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY[:5])):
+        rest = ALIVE[half:] if late == ALIVE[:half] else BODY[5:]
+        async with open_house(server=server) as house, client(house) as each:
+            await each.send(CHAT + b"Content-Length: %d\r\n\r\n%b" % (len(body), body), late, pause=0.05)
+            assert (await each.answer())[0] == 200
+            await asyncio.sleep(0.6)
+            await each.send(rest)
+            assert (await each.answer())[0] == 200
+
+
+async def test_what_a_connection_refuses_is_counted(house: House) -> None:
+    for _ in range(2):
+        async with client(house) as each:
+            await each.send(b"nonsense\r\n\r\n")
+            await each.answer()
+    async with house.http() as http:
+        assert 'code="invalid_argument"} 2' in (await http.get("/metrics")).text
+
+
 async def test_who_leaves_while_another_request_waits_is_missed_all_the_same(house: House) -> None:
     asked = {"model": "slow-between?s=60", "messages": HELLO, "stream": True}
     body = msgspec.json.encode(asked)

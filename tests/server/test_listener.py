@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from core.errors import PortInUse, StartRefused
-from core.server.listener import _refusal, bind
+from core.server.listener import _refusal, bind, room_for
 from core.settings import Server
 
 
@@ -49,3 +52,34 @@ def test_what_is_said(number: int, port: int, kind: type[StartRefused], said: st
     assert refusal.message.startswith("h:1: ")
     assert said in refusal.message
     assert "\n" not in refusal.message
+
+
+ROOM = (
+    "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+    "from core.server.listener import room_for\n"
+    "print(room_for({wanted}), *resource.getrlimit(resource.RLIMIT_NOFILE))"
+)
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "wanted", "room", "after"),
+    [
+        (256, 5000, 1000, 1000, 2256),
+        (5000, 5000, 1000, 1000, 5000),
+        (256, 1000, 1000, 372, 1000),
+        (64, 64, 9, 1, 64),
+    ],
+)
+def test_as_many_files_as_are_allowed(soft: int, hard: int, wanted: int, room: int, after: int) -> None:
+    """A soft limit is raised as far as it takes; what a hard one leaves is told."""
+    script = ROOM.format(soft=soft, hard=hard, wanted=wanted)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=20
+    )
+    assert done.stdout.split() == [str(room), str(after), str(hard)]
+
+
+def test_nothing_is_lowered() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert room_for(1) == 1
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
