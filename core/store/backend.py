@@ -9,11 +9,12 @@ from sqlalchemy import Connection
 
 from core.errors import InvalidArgument, MaitredError, StorageFailed
 
-Meaning = Literal["refused", "contended", "lost"]
+Meaning = Literal["refused", "contended", "stuck", "lost"]
 """What an exception means for the unit that it came out of.
 
 - ``refused``: the unit, or the database, says no; saying it again helps nobody.
 - ``contended``: another writer was in the way; the same unit may well succeed when it runs again.
+- ``stuck``: nobody can write for now, because the disk is full, broken or read-only.
 - ``lost``: the connection is gone. What was not committed is not kept.
 """
 

@@ -7,6 +7,9 @@ group runs without, and once more with them when one of its units has written an
 
 A unit that another writer is in the way of lets those before it be committed and goes first in the next transaction,
 so that it waits without holding anything: that is why two houses' writers never wait for each other for long.
+
+On a full disk every unit is still tried, each alone, as a small one may have room; that all is well again is believed
+only when something was written for trial.
 """
 
 from __future__ import annotations
@@ -22,13 +25,20 @@ from sqlalchemy import Connection
 
 from core.clock import Clock
 from core.errors import StorageFailed
-from core.store import pending
+from core.store import driver, pending
 from core.store.backend import Backend, Link, failure
 
 _MOST_TRIES = 5
 _FIRST_PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before each attempt to connect again, while a group waits for it."""
 _LONGEST_PAUSE = 5.0
+_TRIAL_PAUSE = 1.0
+_TRIAL: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    # more than what may be left over in the pages that are there
+    ("INSERT INTO facts (name, value) VALUES ('trial', ?) ON CONFLICT DO NOTHING", ("0" * 65_536,)),
+    ("DELETE FROM facts WHERE name = 'trial'", ()),
+)
+"""Each in a transaction of its own."""
 
 
 class Write(msgspec.Struct):
@@ -84,6 +94,8 @@ class Committer:
         """Carry out all units in their order; each is settled when this returns."""
         waiting = deque(writes)
         alone = 0
+        if self._link is not None and self.trouble is not None and self._is_due:
+            self._try(self._link)
         self._marks = self._backend.needs_marks
         while waiting:
             link = self._link or self._join_again()
@@ -97,6 +109,9 @@ class Committer:
         """See whether the connection is still there, and try to get it back; for when there is nothing to write."""
         if self._link is None:
             self._attempt()
+            return
+        if self.trouble is not None:
+            self._try(self._link)
             return
         try:
             self._link.begin(marked=False)
@@ -158,7 +173,7 @@ class Committer:
             link.check()
         except Exception as error:
             meaning = self._backend.meaning(error)
-            if meaning == "lost" or not several:
+            if meaning in ("lost", "stuck") or not several:
                 raise
             if mark is not None:
                 link.back()
@@ -195,6 +210,8 @@ class Committer:
             self._lose(link)
         else:
             self._undo(link)
+        if meaning == "stuck":
+            self._stick(cause)
         if sent and meaning == "lost":
             self._fail(
                 done,
@@ -202,7 +219,7 @@ class Committer:
                 "it is not known whether this was written: look, before it is done again",
             )
             return 0
-        if meaning != "refused":
+        if meaning in ("lost", "contended") or (meaning == "stuck" and several):
             return self._again(cause, done, waiting)
         if not several and not done:
             # the one unit of this transaction has failed by itself
@@ -247,6 +264,34 @@ class Committer:
     def _said(self, error: BaseException) -> str:
         return self._backend.reason(error) or str(error) or type(error).__name__
 
+    # --------------------------------------------------------------------------------------------- trouble
+
+    def _stick(self, error: BaseException) -> None:
+        self.trouble = f"{self._backend.place}: {self._said(error)}"
+        self._pause = _TRIAL_PAUSE
+        self._next_attempt = self._clock.monotonic() + _TRIAL_PAUSE
+
+    def _try(self, link: Link) -> None:
+        """See whether the database takes something again."""
+        try:
+            for statement, parameters in _TRIAL:
+                link.begin(marked=False)
+                driver.changed(link.connection, statement, parameters)
+                link.commit()
+        except Exception as error:
+            if self._backend.meaning(error) == "lost":
+                self._lose(link)
+                self._attempt()
+            else:
+                self._undo(link)
+                self._stick(error)
+            return
+        self.trouble, self._pause = None, 0.0
+
+    @property
+    def _is_due(self) -> bool:
+        return self._clock.monotonic() >= self._next_attempt
+
     # ------------------------------------------------------------------------------------------- connection
 
     def _lose(self, link: Link) -> None:
@@ -256,7 +301,7 @@ class Committer:
     def _join_again(self) -> Link | None:
         """Connect again for a group that waits: with some patience the first time, later only when it is due."""
         if self.trouble is not None:
-            return self._attempt() if self._clock.monotonic() >= self._next_attempt else None
+            return self._attempt() if self._is_due else None
         for pause in _FIRST_PAUSES:
             if self._leaving.wait(pause):
                 break

@@ -31,13 +31,25 @@ class FolderLock:
                 f"{folder}: maitred runs on it already{holder.get('who', '')}; "
                 f"attach to that one: maitred attach {holder.get('url', 'http://127.0.0.1:8484')}"
             ) from None
-        self.tell(None)
+        try:
+            self.tell(None)
+        except FolderUnusable:
+            self.release()
+            raise
 
     def tell(self, url: str | None, certificate: str | None = None) -> None:
-        """Write down who holds the folder, where that process listens, and the file of what it proves itself with."""
+        """Write down who holds the folder, where that process listens, and the file of what it proves itself with.
+
+        Raises FolderUnusable when the disk is full.
+        """
         note = json.dumps({"pid": os.getpid(), "url": url, "certificate": certificate}).encode()
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, note, 0)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, note, 0)
+        except OSError as error:
+            raise FolderUnusable(
+                f"{self._path}: cannot be written ({error.strerror}); make room on the disk"
+            ) from error
 
     def release(self) -> None:
         """Let the folder go; releasing twice does nothing."""

@@ -50,6 +50,13 @@ _CONTENDED = (
     errors.UniqueViolation,
 )
 
+_STUCK = (
+    errors.DiskFull,
+    errors.IoError,
+    # a server that has become a standby
+    errors.ReadOnlySqlTransaction,
+)
+
 
 class PostgresLink:
     """The writer's connection to the server."""
@@ -149,6 +156,8 @@ class Postgres:
         found = _of_driver(error)
         if isinstance(found, _CONTENDED):
             return "contended"
+        if isinstance(found, _STUCK):
+            return "stuck"
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return "lost"
         # without a code it is the driver that speaks, of a connection that has broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +14,19 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from core.errors import FolderUnusable
 from core.store.backend import Meaning
 from core.store.migrations import NotOurs, migrate
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_IOERR: "see whether the disk is full or broken",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+    sqlite3.SQLITE_CANTOPEN: "make the folder readable and writable",
+}
+_SAME_OF_SYSTEM = {
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    errno.EDQUOT: sqlite3.SQLITE_FULL,
+    errno.EIO: sqlite3.SQLITE_IOERR,
+    errno.EROFS: sqlite3.SQLITE_READONLY,
+}
 
 
 class SqliteLink:
@@ -85,9 +99,10 @@ class Sqlite:
         except NotOurs as error:
             raise FolderUnusable(f"{self.place}: {error}; restore it, or move it away") from error
         except (SQLAlchemyError, OSError) as error:
+            remedy = _advice(error) or "restore it, or move it away"
             reason = getattr(error, "orig", None) or error
             raise FolderUnusable(
-                f"{self.place}: the database cannot be opened ({reason}); restore it, or move it away"
+                f"{self.place}: the database cannot be opened ({reason}); {remedy}"
             ) from error
 
     def link(self) -> SqliteLink:
@@ -97,13 +112,15 @@ class Sqlite:
         return self._readers.connect()
 
     def meaning(self, error: BaseException) -> Meaning:
-        """Nobody else writes, and a file does not go away: whatever fails, fails."""
-        return "refused"
+        """Nobody else writes, and a file does not go away: whatever fails, fails; but a disk may be full."""
+        return "stuck" if isinstance(_of_driver(error), sqlite3.Error) and _advice(error) else "refused"
 
     def reason(self, error: BaseException) -> str | None:
         if not isinstance(error, SQLAlchemyError | sqlite3.Error):
             return None
-        return str(error.orig if isinstance(error, DBAPIError) and error.orig else error)
+        said = str(_of_driver(error))
+        advice = _advice(error)
+        return f"{said}; {advice}" if advice else said
 
     def is_malformed(self, error: BaseException) -> bool:
         """It takes any text; what Python cannot encode does not come so far."""
@@ -112,6 +129,20 @@ class Sqlite:
     def close(self) -> None:
         self._readers.dispose()
         self._writers.dispose()
+
+
+def _of_driver(error: BaseException) -> BaseException:
+    """The driver's own exception, out of what SQLAlchemy made of it."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+
+
+def _advice(error: BaseException) -> str | None:
+    """What to do where it is the disk that says no; None where it is not."""
+    found = _of_driver(error)
+    if isinstance(found, OSError):
+        return _ADVICE.get(_SAME_OF_SYSTEM.get(found.errno or 0, 0))
+    # the lowest byte is the kind, the others say more
+    return _ADVICE.get(getattr(found, "sqlite_errorcode", 0) & 0xFF)
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:

@@ -30,6 +30,7 @@ from core.errors import (
     SessionBusy,
     SessionNotFound,
     ShuttingDown,
+    StorageFailed,
 )
 from core.protocol import AccessTier
 from core.router import SessionRouter
@@ -42,6 +43,7 @@ from core.turn.ledger import Ledger, Pages, used_of
 from core.turn.one import Turn, TurnRequest
 
 _BUSY_RETRY_MS = 1000
+_STORAGE_RETRY_MS = 2000
 
 _log = logging.getLogger(__name__)
 
@@ -71,11 +73,16 @@ class Turns:
         self._leaving = False
 
     def open(self, request: TurnRequest) -> Turn:
-        """Start a turn; raises ShuttingDown when the core takes no more."""
+        """Start a turn; raises ShuttingDown when the core takes no more, StorageFailed while nothing can be written.
+
+        The upstream's answer would cost money that could not be booked.
+        """
         if self._leaving:
             raise ShuttingDown(
                 "maitred is leaving and takes no new turns; try another instance, or again shortly"
             )
+        if (trouble := self._ledger.database.trouble) is not None:
+            raise StorageFailed(f"{trouble}; no turn begins until then", retry_after_ms=_STORAGE_RETRY_MS)
         turn = Turn(request, self._new_id())
         task = asyncio.create_task(self._lead(turn), name=f"turn {turn.run_id}")
         self._tasks[task] = turn

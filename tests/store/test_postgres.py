@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from core.errors import DatabaseUnusable, InvalidArgument, StorageFailed
-from core.store import driver, pin_records
+from core.store import audit_records, driver, pin_records
 from core.store.database import Database
 from core.store.facts import house_id
 from core.store.opening import backend_of
@@ -133,6 +133,8 @@ async def test_a_query_sees_one_moment(postgres: Storage) -> None:
 @pytest.mark.parametrize("change", ["TRUNCATE audit", "DELETE FROM audit", "UPDATE audit SET actor = 'x'"])
 async def test_the_audit_is_append_only(postgres: Storage, change: str) -> None:
     database = postgres.open()
+    entry = audit_records.NewEntry(at=1, action="act", target="t", of_session=False)
+    await database.write(lambda connection: audit_records.record(connection, entry))
     with pytest.raises(StorageFailed, match="append-only"):
         await database.write(lambda connection: connection.execute(text(change)) and None)
     await database.aclose()
