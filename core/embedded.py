@@ -133,12 +133,14 @@ class EmbeddedCore:
 
         return await self._cross(read())
 
-    async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
+    async def history(
+        self, session_key: str, *, before: int | None = None, after: int | None = None, limit: int = 100
+    ) -> HistoryPage:
         core = self._living()
 
         async def read() -> HistoryPage:
             await core.readings.note(self._actor, "history", session_key)
-            return await core.history(session_key, before=before, limit=limit)
+            return await core.history(session_key, before=before, after=after, limit=limit)
 
         return await self._cross(read())
 

@@ -110,9 +110,11 @@ class RemoteCore:
         path = f"/v1/runs/{quote(run_id, safe='')}/events"
         return await self._get(path, {"after": after, "wait": wait}, RunBatch, patience=wait)
 
-    async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
+    async def history(
+        self, session_key: str, *, before: int | None = None, after: int | None = None, limit: int = 100
+    ) -> HistoryPage:
         path = f"/v1/sessions/{quote(session_key, safe='')}/messages"
-        return await self._get(path, {"before": before, "limit": limit}, HistoryPage)
+        return await self._get(path, {"before": before, "after": after, "limit": limit}, HistoryPage)
 
     async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
         params = {"q": query, "limit": limit, "sessionKey": session_key}

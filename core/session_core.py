@@ -296,8 +296,12 @@ class SessionCore:
             subscription.close()
         return self.runs.replay(run_id, after)
 
-    async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
-        return await self.database.read(lambda connection: page_in(connection, session_key, before, limit))
+    async def history(
+        self, session_key: str, *, before: int | None = None, after: int | None = None, limit: int = 100
+    ) -> HistoryPage:
+        return await self.database.read(
+            lambda connection: page_in(connection, session_key, before, limit, after=after)
+        )
 
     async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
         return await self.database.read(

@@ -71,12 +71,17 @@ class Message(Wire, frozen=True, kw_only=True):
     extra: dict[str, Any] | None = None
 
 
-class HistoryPage(Wire, frozen=True, kw_only=True):
-    """The newest messages before a seq, in ascending order; `before` asks for the page that precedes them."""
+class HistoryPage(Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """Messages in ascending order, read backwards or forwards.
+
+    `before` asks for the page that precedes the newest ones, `after` for the one that follows the oldest; None where
+    there is none, or where the page was read the other way.
+    """
 
     session_key: str
     messages: list[Message]
     before: int | None
+    after: int | None = None
 
 
 class SearchHit(Wire, frozen=True, kw_only=True):

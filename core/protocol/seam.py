@@ -39,8 +39,13 @@ class Core(Protocol):
     async def run_events(self, run_id: str, after: int = 0, *, wait: float = 25.0) -> RunBatch:
         """A run's frames after `after`, waiting like `events`; raises RunNotFound."""
 
-    async def history(self, session_key: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
-        """A page of messages, the newest first page; limit 1 to 1000, else InvalidArgument."""
+    async def history(
+        self, session_key: str, *, before: int | None = None, after: int | None = None, limit: int = 100
+    ) -> HistoryPage:
+        """A page of messages, the newest first page; with `after` the oldest after that number.
+
+        Raises InvalidArgument for a limit outside 1 to 1000, and for both numbers at once.
+        """
 
     async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
         """Messages that hold every word of the query, best first."""

@@ -96,6 +96,7 @@ class SessionDoor:
         return await self._core.history(
             key,
             before=call.number("before") or None,
+            after=call.number_or_none("after"),
             limit=call.number("limit"),
         )
 

@@ -88,9 +88,13 @@ class History:
             lambda connection: append_all_in(connection, session_key, prepared, stamp)
         )
 
-    async def page(self, session_key: str, before: int | None = None, limit: int = 100) -> HistoryPage:
+    async def page(
+        self, session_key: str, before: int | None = None, limit: int = 100, *, after: int | None = None
+    ) -> HistoryPage:
         """See `page_in`."""
-        return await self._database.read(lambda connection: page_in(connection, session_key, before, limit))
+        return await self._database.read(
+            lambda connection: page_in(connection, session_key, before, limit, after=after)
+        )
 
     async def replace(
         self, session_key: str, new: Iterable[Mapping[str, Any]], *, actor: str = audit_records.HOUSE

@@ -69,11 +69,11 @@ def check_limit(limit: object, most: int = 1000) -> int:
     return limit
 
 
-def bounded(before: object) -> int:
-    """A place to read backwards from, within what a database counts; raises InvalidArgument for no whole number."""
-    if type(before) is not int:
-        raise InvalidArgument(f"before: must be a whole number; found {before!r:.60}", path="$.before")
-    return max(0, min(before, 2**63 - 1))
+def bounded(place: object, what: str = "before") -> int:
+    """A place to read from, within what a database counts; raises InvalidArgument for no whole number."""
+    if type(place) is not int:
+        raise InvalidArgument(f"{what}: must be a whole number; found {place!r:.60}", path=f"$.{what}")
+    return max(0, min(place, 2**63 - 1))
 
 
 def clean_text(text: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Row, select
 
 from core.clock import timestamp
+from core.errors import InvalidArgument
 from core.protocol import HistoryPage, Message
 from core.store import audit_records, driver, search, sessions
 from core.store.message import Prepared, bounded, chain, check_key, check_limit
@@ -27,6 +28,12 @@ _LEAVE_TRACE = """
 INSERT INTO removed_messages (session_key, seq, at, length)
 SELECT session_key, seq, at, length FROM messages WHERE session_key = ? AND seq > ? AND seq < ? AND audited
 """
+_SIZES = """
+SELECT seq, length(content) + coalesce(length(extra), 0) FROM messages
+WHERE session_key = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+_LARGEST_PAGE = 4 * 1024 * 1024
+"""Characters of the messages of a page that is read forwards, unless a single one is larger."""
 _REMOVE = "DELETE FROM messages WHERE session_key = ? AND seq > ? AND seq < ?"
 
 
@@ -70,14 +77,27 @@ def remove_in(connection: Connection, session_key: str, after: int, before: int)
 
 
 def page_in(
-    connection: Connection, session_key: str, before: int | None = None, limit: int = 100
+    connection: Connection,
+    session_key: str,
+    before: int | None = None,
+    limit: int = 100,
+    *,
+    after: int | None = None,
 ) -> HistoryPage:
-    """The newest messages before a number (exclusive), in ascending order.
+    """The newest messages before a number (exclusive), or with `after` the oldest after one; in ascending order.
 
-    Raises InvalidArgument for a limit outside 1 to 1000 or a bad key; an unknown session has no messages.
+    Reading forwards ends a page early where its messages are large, so that who reads everything never has much of it
+    at once. Raises InvalidArgument for a limit outside 1 to 1000, a bad key, or both numbers; an unknown session has
+    no messages.
     """
     check_key(session_key)
     check_limit(limit)
+    if after is not None:
+        if before is not None:
+            raise InvalidArgument(
+                "before and after: only one of them can be given; leave one out", path="$.after"
+            )
+        return _page_after(connection, session_key, bounded(after, "after"), limit)
     query = select(messages).where(messages.c.session_key == session_key)
     if before is not None:
         query = query.where(messages.c.seq < bounded(before))
@@ -85,6 +105,29 @@ def page_in(
     newest = [_message(row) for row in reversed(found[:limit])]
     return HistoryPage(
         session_key=session_key, messages=newest, before=newest[0].seq if len(found) > limit else None
+    )
+
+
+def _page_after(connection: Connection, session_key: str, after: int, limit: int) -> HistoryPage:
+    sizes = driver.rows(connection, _SIZES, (session_key, after, limit + 1))
+    seqs: list[int] = []
+    room = _LARGEST_PAGE
+    for seq, size in sizes[:limit]:
+        room -= size
+        if room < 0 and seqs:
+            break
+        seqs.append(seq)
+    last = seqs[-1] if seqs else after
+    query = (
+        select(messages)
+        .where(messages.c.session_key == session_key, messages.c.seq > after, messages.c.seq <= last)
+        .order_by(messages.c.seq)
+    )
+    return HistoryPage(
+        session_key=session_key,
+        messages=[_message(row) for row in connection.execute(query)],
+        before=None,
+        after=last if len(sizes) > len(seqs) else None,
     )
 
 

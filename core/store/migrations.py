@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import DatabaseTooNew
-from core.store import change_log, retention, word_index
+from core.store import change_log, imports, retention, word_index
 from core.store.driver import is_shared
 from core.store.tables import metadata
 
@@ -52,7 +52,13 @@ def _tickets(connection: Connection) -> None:
         connection.execute(text(last))
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_first, change_log.create, _tickets, retention.create)
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _first,
+    change_log.create,
+    _tickets,
+    retention.create,
+    imports.create,
+)
 """Step n brings a database of version n to version n + 1."""
 
 CURRENT = len(STEPS)

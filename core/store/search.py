@@ -56,6 +56,17 @@ def index_stored(connection: Connection, message_id: int, content: str) -> None:
     index(connection, message_id, index_text(text_of(msgspec.json.decode(content))))
 
 
+def entry_of(connection: Connection, words: str) -> str:
+    """The words as the index takes them; what is staged with it goes into the index by `index_staged`."""
+    return word_index.of(connection).entry(words) if words else ""
+
+
+def index_staged(connection: Connection, import_id: str, session_key: str, first_seq: int) -> None:
+    """Put into the index what an import has just put into a session, under numbers from `first_seq` on."""
+    kept = word_index.of(connection)
+    pending.defer(connection, kept.put_staged, (first_seq, import_id, session_key))
+
+
 def find(
     connection: Connection,
     query: str,

@@ -148,6 +148,40 @@ removed_messages = Table(
 
 Index("removed_messages_by_time", removed_messages.c.at)
 
+imports = Table(
+    "imports",
+    metadata,
+    Column("import_id", _String, primary_key=True),
+    Column(
+        "source", _String, nullable=False
+    ),  # what is brought, and where to: one that is not done is gone on with
+    Column("session_key", _String, nullable=False),
+    Column("owner", _String),
+    Column("count", BigInteger, nullable=False),
+    Column("staged", BigInteger, nullable=False),
+    Column("tail", LargeBinary),  # the chain of the last staged message
+    Column("done", Boolean, nullable=False),
+    Column("touched_at", BigInteger, nullable=False),
+)
+"""Histories that are being brought in: how many messages there will be, and how many have come."""
+
+staged_messages = Table(
+    "staged_messages",
+    metadata,
+    Column("import_id", _String, primary_key=True),
+    Column("place", BigInteger, primary_key=True),  # in the file, from 0
+    Column("role", _String, nullable=False),
+    Column("at", BigInteger),
+    Column("length", BigInteger, nullable=False),
+    Column("chain", LargeBinary, nullable=False),
+    Column("run_id", _String),
+    Column("partial", Boolean, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("extra", Text),
+    Column("entry", Text, nullable=False),  # what the search index will get; '' nothing
+)
+"""Messages of an import that is not complete: no history and no search knows of them."""
+
 configuration = Table(
     "configuration",
     metadata,

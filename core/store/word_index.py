@@ -27,6 +27,8 @@ class WordIndex(msgspec.Struct, frozen=True, kw_only=True):
     """(message id, entry): index a message, in place of what was there."""
     entry: Callable[[str], str]
     """What is put for words that are joined by spaces."""
+    put_staged: str
+    """(first number, import id, session key): index the messages that an import has just put into a session."""
     expression: Callable[[Iterable[str]], str]
     """The query for messages that hold all of the words."""
     find: str
@@ -65,11 +67,19 @@ _FIND_TSVECTOR = _FIND.format(
     matches="true",
 )
 
+_PUT_STAGED = """
+INSERT INTO message_words (rowid, words)
+SELECT m.id, {entry} FROM staged_messages s JOIN messages m ON m.seq = s.place + ?
+WHERE s.import_id = ? AND m.session_key = ? AND s.entry <> ''
+ORDER BY s.place
+"""
+
 FTS5 = WordIndex(
     # `ascii` keeps words outside ASCII whole
     setup=("CREATE VIRTUAL TABLE message_words USING fts5(words, tokenize='ascii')",),
     put="INSERT OR REPLACE INTO message_words (rowid, words) VALUES (?, ?)",
     entry=str,
+    put_staged=_PUT_STAGED.format(entry="s.entry"),
     expression=lambda words: " ".join(f'"{word}"' for word in words),
     find=_FIND_FTS5.format(within=""),
     find_within=_FIND_FTS5.format(within=_WITHIN),
@@ -87,6 +97,7 @@ TSVECTOR = WordIndex(
         "ON CONFLICT (rowid) DO UPDATE SET words = excluded.words"
     ),
     entry=_places,
+    put_staged=_PUT_STAGED.format(entry="CAST(s.entry AS tsvector)"),
     expression=lambda words: " & ".join(f"'{word}'" for word in words),
     find=_FIND_TSVECTOR.format(within=""),
     find_within=_FIND_TSVECTOR.format(within=_WITHIN),

@@ -51,6 +51,10 @@ async def test_messages_are_appended_and_read_back(guarded: House) -> None:
     assert [each["content"] for each in page["messages"][:2]] == ["an apple", "a pear"]
     extra = {"extra": {"tool_call_id": own.pop("tool_call_id")}}
     assert page["messages"][2] == {"seq": 3, **own, **extra}
+    forwards = (await get(guarded, "/v1/sessions/tg%3A7/messages", after=0, limit=2)).json()
+    assert ([each["seq"] for each in forwards["messages"]], forwards["after"]) == ([1, 2], 2)
+    refused = await get(guarded, "/v1/sessions/tg%3A7/messages", after=0, before=3)
+    assert code(refused) == (400, "invalid_argument")
     detail = (await get(guarded, "/v1/sessions/tg%3A7")).json()
     assert (detail["owner"], detail["messages"]) == ("ann", 3)
     assert await actions(guarded, "tg:7") == [("ann", "created")]

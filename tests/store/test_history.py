@@ -121,8 +121,43 @@ async def test_before_may_be_any_number(store: Remembered, before: int, count: i
     assert len((await store.history.page("k", before)).messages) == count
 
 
+async def test_pages_go_on_from_the_oldest(store: Remembered) -> None:
+    for number in range(1, 8):
+        await store.history.append("k", "user", number)
+    page = await store.history.page("k", limit=3, after=0)
+    assert ([message.seq for message in page.messages], page.after, page.before) == ([1, 2, 3], 3, None)
+    page = await store.history.page("k", limit=4, after=3)
+    assert ([message.seq for message in page.messages], page.after) == ([4, 5, 6, 7], None)
+    for after in (7, 10**30):
+        page = await store.history.page("k", after=after)
+        assert (page.messages, page.after) == ([], None)
+    assert len((await store.history.page("k", after=-5)).messages) == 7
+
+
+async def test_a_page_that_is_read_forwards_is_never_large(store: Remembered) -> None:
+    for size in (5_000_000, 1_500_000, 1_500_000, 1_500_000, 10):
+        await store.history.append("k", "user", "x" * size)
+    pages, after = [], 0
+    while True:
+        page = await store.history.page("k", limit=1000, after=after)
+        pages.append([message.seq for message in page.messages])
+        if page.after is None:
+            break
+        after = page.after
+    assert pages == [[1], [2, 3], [4, 5]]
+
+
 @pytest.mark.parametrize(
-    "arguments", [{"limit": 0}, {"limit": 1001}, {"limit": True}, {"before": "1"}, {"before": 1.0}]
+    "arguments",
+    [
+        {"limit": 0},
+        {"limit": 1001},
+        {"limit": True},
+        {"before": "1"},
+        {"before": 1.0},
+        {"after": "1"},
+        {"after": 1, "before": 3},
+    ],
 )
 async def test_a_page_that_is_none(store: Remembered, arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument):
