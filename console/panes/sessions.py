@@ -191,7 +191,7 @@ SESSIONS: Pane[SessionLine] = Pane(
             "COST/MIN",
             9,
             lambda line, now: spent.minute(line.spent, now),
-            lambda line: (line.spent.lately, line.session.created_at),
+            lambda line: (line.spent.lately, _micros(line), line.session.created_at),
             "right",
             priority=1,
         ),

@@ -23,8 +23,11 @@ from core.protocol import (
     MarkDirty,
     Outcome,
     PauseAdmission,
+    PinModel,
     Preview,
     Refused,
+    ReleasePin,
+    ResetStrikes,
     ResumeAdmission,
     RunBatch,
     RunRow,
@@ -148,7 +151,7 @@ def _hits(command: AnyCommand, run: RunRow) -> bool:
             return False
 
 
-def _answer(command: AnyCommand, count: int) -> str:
+def _answer(command: AnyCommand, count: int) -> str:  # noqa: PLR0911 - a table
     match command:
         case AbortRun():
             return "abort sent"
@@ -166,5 +169,11 @@ def _answer(command: AnyCommand, count: int) -> str:
             return f"admission to {command.model or 'every model'} is paused"
         case ResumeAdmission():
             return f"admission to {command.model or 'every model'} goes on"
+        case ReleasePin():
+            return "repetitions may escalate it again"
+        case ResetStrikes():
+            return "its strikes are forgotten"
+        case PinModel(model=model):
+            return f"kept on {model}"
         case _:
             raise AssertionError(f"{action_of(command)} is not played")

@@ -34,9 +34,13 @@ from core.protocol import (
     Message,
     Outcome,
     PauseAdmission,
+    PinChanged,
+    PinModel,
     Preview,
     QueueChanged,
     Refused,
+    ReleasePin,
+    ResetStrikes,
     ResumeAdmission,
     RunBatch,
     RunChanged,
@@ -96,6 +100,8 @@ class FakeCore:
                     self.rows.seats.pop(event.user_id, None)
                 case QueueChanged():
                     self.rows.put(event.queue)
+                case PinChanged():
+                    self.rows.put(event.pin)
                 case _:
                     pass
             self.journal.append(event)
@@ -294,8 +300,27 @@ class FakeCore:
                         changed = msgspec.structs.replace(queue, paused=held, paused_reason=reason)
                         self.happen(QueueChanged(queue=changed))
                 return Done(command_id=command.command_id, count=1, message="done")
+            case ReleasePin() | ResetStrikes() | PinModel():
+                return self._pin(command)
             case _:
-                return self._refuse(command, "invalid_argument", "not played")
+                assert_never(command)
+
+    def _pin(self, command: ReleasePin | ResetStrikes | PinModel) -> Outcome:
+        pin = self.rows.pins.get(command.session_key)
+        if pin is None:
+            return self._refuse(command, "pin_not_found", f"{command.session_key} has no pin")
+        match command:
+            case ReleasePin():
+                event = PinChanged(what="released", pin=msgspec.structs.replace(pin, explicit=False))
+            case ResetStrikes():
+                event = PinChanged(what="reset", pin=msgspec.structs.replace(pin, strikes=0, run=0))
+            case PinModel(model=model):
+                chosen = msgspec.structs.replace(pin, explicit=True, model=model)
+                event = PinChanged(what="pinned", pin=chosen)
+            case _:
+                assert_never(command)
+        self.happen(event)
+        return Done(command_id=command.command_id, count=1, message="done")
 
     def _seat(self, command: AnyCommand, user_id: str) -> Outcome:
         seat = self.rows.seats.get(user_id)

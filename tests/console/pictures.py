@@ -259,6 +259,9 @@ _DIALOGS = {
         "Pause all models?", pane="1", on=SEATED, keys=("P", "a"), covers=("choice pause-all",)
     ),
     "resume-all": Picture("✓ resume all models", pane="1", keys=("P", "r"), covers=("choice resume-all",)),
+    "model-menu": Picture("Keep on the model", pane="3", on=KEY, keys=("M",), covers=("dialog model",)),
+    "model-ask": Picture("Keep", pane="3", on=KEY, keys=("M", "1")),
+    "unpinned": Picture("✓ reset strikes", pane="4", on=KEY, keys=("U",)),
     "ban": Picture("Ban ", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "B"), covers=("dialog ban",)),
     "end-seat": Picture("End seat of", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "E")),
     "admitted": Picture("✓ admit", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "N")),

@@ -34,7 +34,7 @@ def test_lowercase_never_acts_and_what_acts_makes_a_command() -> None:
 
 def test_what_an_action_says_of_its_danger_is_what_its_command_asks_for() -> None:
     """A ban's lifting and a seat's end are other commands of their keys, and told in the help."""
-    target = dataclasses.replace(_SESSION, user_id="u", model="m")
+    target = dataclasses.replace(_SESSION, user_id="u", model="m", pinned="m", strikes=1, choice="n")
     wanted = {"reversible": "at once", "loses work": "asks", "menu": "at once"}
     for action in ACTIONS:
         if action.makes is None:
