@@ -99,7 +99,8 @@ class Sqlite:
         except NotOurs as error:
             raise FolderUnusable(f"{self.place}: {error}; restore it, or move it away") from error
         except (SQLAlchemyError, OSError) as error:
-            remedy = _advice(error) or "restore it, or move it away"
+            ours = self._path.is_file() or not self._path.exists()
+            remedy = (_advice(error) if ours else None) or "restore it, or move it away"
             reason = getattr(error, "orig", None) or error
             raise FolderUnusable(
                 f"{self.place}: the database cannot be opened ({reason}); {remedy}"

@@ -122,7 +122,7 @@ async def test_a_session_shows_messages_events_as_they_come_and_audit() -> None:
 async def test_a_session_follows_its_next_run() -> None:
     core = a_house()
     async with opened(core) as console:
-        await console.press("3", "enter")
+        await console.press("3", "down", "enter")
         await console.sees("api:bob/2")
         core.frames["run-9"] = [{"kind": "text", "content": "the next turn", "seq": 1}]
         core.happen(
@@ -204,7 +204,6 @@ async def test_without_colours_the_marks_are_there(monkeypatch: pytest.MonkeyPat
     async with opened(a_house()) as console:
         await console.press("3")
         await console.sees("▸3 sessions")
-        await console.press("down")
         await console.sees("▸ ● running")
         strips = console.app.screen._compositor.render_strips(console.app.size)
         for widget in console.app.screen.query("LiveTable, Lines, FactsPanel"):

@@ -55,24 +55,16 @@ class Follower:
         return self.frames[before:]
 
     async def _read(self, reader: asyncio.StreamReader, left: int | None) -> None:
-        body, chunk = b"", b""
+        chunks = _Chunks()
         while left is None or left > 0:
             data = await reader.read(65536 if left is None else min(left, 65536))
             if not data:
                 return
             left = None if left is None else left - len(data)
-            chunk += data
-            while not self.ended:
-                size, found, after = chunk.partition(b"\r\n")
-                if not found or len(after) < int(size, 16) + 2:
-                    break
-                self.ended = int(size, 16) == 0
-                body += after[: int(size, 16)]
-                chunk = after[int(size, 16) + 2 :]
-            self._parse(body)
+            self._parse(chunks.body(data))
+            self.ended = chunks.ended
             if self.ended:
                 return
-            body = b""
 
     def _parse(self, data: bytes) -> None:
         *whole, self._rest = (self._rest + data).split(b"\n\n")
@@ -85,3 +77,32 @@ class Follower:
                 self.frames.append(
                     Frame(fields.get("event", "message"), fields.get("id", ""), json.loads(fields["data"]))
                 )
+
+
+class _Chunks:
+    """Takes the chunks of a transfer apart; of one that has begun it gives what is there, as any client does."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._raw = b""
+        self._left = 0
+
+    def body(self, data: bytes) -> bytes:
+        """What these bytes add to the body."""
+        self._raw += data
+        body = b""
+        while not self.ended:
+            if not self._left:
+                size, found, after = self._raw.partition(b"\r\n")
+                if not found:
+                    break
+                # the length counts the line's end behind the chunk, which is no part of the body
+                self._left, self._raw = int(size, 16) + 2, after
+                self.ended = self._left == 2
+                continue
+            taken = self._raw[: self._left]
+            body += taken[: max(0, self._left - 2)]
+            self._raw, self._left = self._raw[len(taken) :], self._left - len(taken)
+            if self._left:
+                break
+        return body

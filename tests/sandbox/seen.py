@@ -12,6 +12,7 @@ from tests.processes.processes import PATIENCE, House
 from tests.processes.terminal import Terminal
 
 _TAB = re.compile(r"▸\d ([a-z]+(?: ›? ?[a-z]+)*)")
+_SCOPES = re.compile(r"  \S+ [▸ ]all ")
 _RULE = "─" * 20
 _LABEL_CELLS = 15
 
@@ -57,9 +58,11 @@ def see(text: str, columns: int) -> Seen | None:
     tabs = next((y for y, line in enumerate(lines[:4]) if _TAB.search(line)), None)
     if tabs is None:
         return None
-    top = tabs + 2
+    # the kinds of rows, where a pane can be narrowed to one of them, stand above its heading
+    heading = tabs + 2 if _SCOPES.match(lines[tabs + 1]) else tabs + 1
+    top = heading + 1
     bottom = next((y for y, line in enumerate(lines) if line.startswith(_RULE)), len(lines) - 2)
-    beside = lines[tabs + 1].find("│")
+    beside = lines[heading].find("│")
     width = columns if beside < 0 else beside
     shown = _TAB.search(lines[tabs])
     assert shown is not None
@@ -71,7 +74,7 @@ def see(text: str, columns: int) -> Seen | None:
         top=top,
         bottom=bottom,
         width=width,
-        facts={} if beside < 0 else _facts([line[beside:] for line in lines[tabs + 1 : bottom]]),
+        facts={} if beside < 0 else _facts([line[beside:] for line in lines[heading:bottom]]),
         tail=lines[bottom + 1 : -2],
         status=lines[-2],
         footer=lines[-1],
