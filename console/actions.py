@@ -46,6 +46,8 @@ class Target:
     """What the cursor is on, as far as commands can aim at it; None where there is no such thing."""
 
     label: str
+    core: int = 0
+    """The number of the core that it is of."""
     session_key: str | None = None
     generation: int | None = None
     run_id: str | None = None
@@ -263,10 +265,22 @@ ACTIONS: tuple[Action, ...] = (
     Action("facts", "4", "facts", "session", "pin, cost, seat and configuration", group="Session"),
     Action("next-tab", "right", "next", "session", "the next part", group="Session"),
     Action("last-tab", "left", "previous", "session", "the part before", group="Session"),
+    Action(
+        "fold",
+        "space",
+        "fold",
+        "session",
+        "unfold the message under the cursor, or fold it again",
+        group="Session",
+        footer=4,
+    ),
+    Action(
+        "fold-all", "a", "all", "session", "unfold all messages, or fold all again", group="Session", footer=5
+    ),
     Action("open", "enter", "open", "panes", "look into the row under the cursor", footer=4),
     Action("back", "escape", "back", "everywhere", "drop the filter, or go back; filter and cursor are kept"),
     Action("filter", "/", "filter", "panes", "show only rows with these words; field:word, -word", footer=5),
-    Action("sort", "s", "sort", "panes", "sort by the next column", footer=6),
+    Action("sort", "s", "sort", "panes", "sort by the next column"),
     Action("reverse", "o", "reverse", "panes", "sort the other way round"),
     Action(
         "scope", "c", "scope", "panes", "of the costs: only sessions, users, projects, models, days, or all"
@@ -282,6 +296,14 @@ ACTIONS: tuple[Action, ...] = (
         group="Begin",
         footer=1,
         fresh=True,
+    ),
+    Action(
+        "search",
+        "ctrl+f",
+        "find",
+        "everywhere",
+        "search the messages of all sessions by their words",
+        footer=6,
     ),
     Action("why", "i", "why", "everywhere", "why somebody waits, or why a session is on its model"),
     Action("copy", "y", "copy", "everywhere", "copy the key under the cursor to the clipboard"),

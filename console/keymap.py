@@ -44,7 +44,7 @@ class Keymap:
         """The action of a key press: `key` is the terminal's name of it, `character` what it would type."""
         pressed = {normal(key)}
         if character is not None and character.isprintable():
-            pressed = {character}
+            pressed = {normal(character)}
         for action in offered(scope, acting=acting, fresh=fresh):
             if self.keys[action.id] in pressed:
                 return action
@@ -53,9 +53,9 @@ class Keymap:
 
 def normal(key: str) -> str:
     """A key's name in the one spelling that is compared: a single character as it is, names in lowercase."""
-    key = key.strip()
+    key = key if key == " " else key.strip()
     if len(key) == 1:
-        return key
+        return "space" if key == " " else key
     key = key.lower()
     return _NAMES.get(key, key)
 

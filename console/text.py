@@ -121,20 +121,27 @@ def _safe(char: str, category: str) -> str:
 
 
 def wrap(text: str, cells: int) -> list[str]:
-    """Neutral text in lines of at most that many cells, broken at spaces where there are any."""
+    """Neutral text in lines of at most that many cells, broken at spaces where there are any.
+
+    Costs what the text is long: each line is looked for in what can be in it.
+    """
     cells = max(2, cells)  # a wide character must fit
+    most = cells * (1 + _MARKS_PER_LETTER) + 1
     broken: list[str] = []
-    rest = text
-    while cell_len(rest) > cells:
+    at = 0
+    while True:
+        rest = text[at : at + most]
+        if at + len(rest) >= len(text) and cell_len(rest) <= cells:
+            broken.append(rest)
+            return broken
         head = set_cell_size(rest, cells)
         # set_cell_size fills half of a wide character with a space: that one belongs to the next line
         taken = len(head) if rest.startswith(head) else len(head) - 1
         space = rest.rfind(" ", 1, taken + 1)
         if space > 0:
             broken.append(rest[:space])
-            rest = rest[space + 1 :]
+            at += space + 1
         else:
-            broken.append(rest[: max(1, taken)])
-            rest = rest[max(1, taken) :]
-    broken.append(rest)
-    return broken
+            taken = max(1, taken)
+            broken.append(rest[:taken])
+            at += taken

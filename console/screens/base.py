@@ -6,15 +6,33 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
+from textual.message import Message
+from textual.screen import Screen
 
 from console.actions import Action, Scope, Target, offered
 from console.desk import Desk
 from console.screens.closing import ClosesOnce
-from console.text import neutral
+from console.text import neutral, width
 from console.widgets.line import Part
 
 Handlers = Mapping[str, Callable[[], None]]
+
+
+class Passed(Message):
+    """Comes behind all keys that were pressed here before a screen that is typed into was opened above."""
+
+
+class Typed(Screen[None]):
+    """A screen that one types into at once: the one below gives it the keys that came too early for it."""
+
+    @abstractmethod
+    def typed_below(self, event: events.Key) -> None:
+        """A key that was pressed for this screen, and was given to the one below."""
+
+    @abstractmethod
+    def all_typed_below(self) -> None:
+        """There are no more of these."""
 
 
 _OLD_MS = 4_000
@@ -30,12 +48,15 @@ class DeskScreen(ClosesOnce[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self._above: Typed | None = None
+        """The screen that gets the keys which are still on their way here."""
         self._handlers: Handlers = {
             "theme": desk.next_theme,
             "help": self._help,
             "arm": self._arm,
             "why": self._why,
             "copy": self._copy,
+            "search": self._search,
             "quit-now": lambda: desk.leave(True),
             **self.handlers(),
         }
@@ -61,6 +82,10 @@ class DeskScreen(ClosesOnce[None]):
     def pointed(self) -> Target | str:
         """What the cursor is on, or why it is on nothing."""
 
+    def offers(self, action: Action) -> bool:
+        """Whether an action of this screen's scope is of use in what it shows now."""
+        return True
+
     def aim(self) -> Target | str:
         """What a command would hit now, or why nothing is hit."""
         return self.pointed()
@@ -71,6 +96,11 @@ class DeskScreen(ClosesOnce[None]):
 
     def on_key(self, event: events.Key) -> None:
         """Do what the key map says; other keys go on to Textual."""
+        if self._above is not None:
+            event.stop()
+            event.prevent_default()
+            self._above.typed_below(event)
+            return
         action = self.desk.keys.find(
             self.scope,
             event.key,
@@ -78,7 +108,7 @@ class DeskScreen(ClosesOnce[None]):
             acting=not self.desk.acting.read_only,
             fresh=self.desk.fresh,
         )
-        if action is not None and (action.id == "back" or not self.typing):
+        if action is not None and (not self.typing or _works_while_typing(action, event)):
             event.stop()
             event.prevent_default()
             self.press(action)
@@ -109,19 +139,28 @@ class DeskScreen(ClosesOnce[None]):
         self.run_worker(act(self.app, self.desk, action, self.aim()), group="act", exclusive=True)
 
     def footer(self) -> list[Part]:
-        """The keys worth knowing, the most important first."""
-        look = self.desk.looks.current
-        parts: list[Part] = []
+        """The keys worth knowing, the most important first; how to leave is always among them."""
         fresh = self.desk.fresh
         # in a fresh house there is nothing to act on
         here = offered(self.scope, acting=self.desk.acting.armed and not fresh, fresh=fresh)
         first = [action for wanted in self.worth for action in here if action.id == wanted and not fresh]
-        others = sorted((action for action in here if action.footer), key=lambda action: action.footer)
+        shown = (action for action in here if action.footer and self.offers(action))
+        others = sorted(shown, key=lambda action: action.footer)
+        while len(first) > 1 and self._cells(first, others) > self.app.size.width:
+            # a narrow line, or long keys of the operator's own: the help has them
+            first.pop()
+        look = self.desk.looks.current
+        parts: list[Part] = []
         for action in [*first, *others]:
             parts.append(Part("  " if parts else " ", look.style("dim")))
             parts.append(Part(self.desk.keys.shown(action), look.style("key_acts" if action.acts else "key")))
             parts.append(Part(f" {action.label}", look.style("dim")))
         return parts
+
+    def _cells(self, *actions: list[Action]) -> int:
+        """How wide they are in the footer."""
+        texts = [f"  {self.desk.keys.shown(action)} {action.label}" for group in actions for action in group]
+        return width("".join(texts)) - 1
 
     def link_parts(self) -> list[Part]:
         """The core, whether it is there, and how old its last word is."""
@@ -149,6 +188,27 @@ class DeskScreen(ClosesOnce[None]):
 
         _ = self.app.push_screen(HelpScreen(self.desk, self.scope))
 
+    def _search(self) -> None:
+        from console.screens.search import SearchScreen
+
+        below = self.app.screen_stack[:-1]
+        if below and isinstance(below[-1], SearchScreen):
+            # it was opened from there: back to that search, not into another one above it
+            self.desk.say("")
+            _ = self.dismiss(None)
+        else:
+            # Its first letters may have been given to what has the focus here; what is sent the same way behind
+            # them tells when they are all through. None of them may act on anything.
+            self._above = SearchScreen(self.desk)
+            _ = self.app.push_screen(self._above)
+            (self.focused or self).post_message(Passed())
+
+    @on(Passed)
+    def _all_passed(self) -> None:
+        above, self._above = self._above, None
+        if above is not None:
+            above.all_typed_below()
+
     def _why(self) -> None:
         from console.screens.why import WhyScreen
 
@@ -174,3 +234,8 @@ class DeskScreen(ClosesOnce[None]):
             return
         self.app.copy_to_clipboard(neutral(target.label))
         self.desk.say(f"copied: {target.label}")
+
+
+def _works_while_typing(action: Action, event: events.Key) -> bool:
+    """What leaves the text field does, and what no text field takes for its own."""
+    return action.id == "back" or (action.id == "theme" and not event.is_printable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from functools import partial
 from typing import ClassVar, Literal, TypeVar
 
@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from console import units
-from console.actions import Scope, Target
+from console.actions import Action, Scope, Target
 from console.desk import Desk
 from console.panes.buffer import picture
 from console.panes.pane import Fact, session_target
@@ -20,6 +20,7 @@ from console.panes.sessions import SESSIONS
 from console.panes.spent import spent_on
 from console.screens import transcript
 from console.screens.base import DeskScreen, Handlers
+from console.screens.conversation import Conversation
 from console.state import CostKey
 from console.widgets.facts import FactsPanel
 from console.widgets.line import Lines, Part
@@ -34,6 +35,7 @@ _TABS: tuple[Tab, ...] = ("messages", "events", "acts", "facts")
 _TITLES = {"messages": "messages", "events": "run events", "acts": "audit", "facts": "facts"}
 _WIDE, _TALL = 112, 20
 """From these sizes on the facts stand beside the text, and the picture of the run's buffer above it."""
+_OF_MESSAGES = frozenset({"fold", "fold-all"})
 _PICTURE_LINES = 3
 _PAGE = 200
 _REST_SECONDS = 0.1
@@ -47,24 +49,38 @@ async def _run_events(run_id: str, after: int, core: Core) -> RunBatch:
 
 
 class SessionScreen(DeskScreen):
-    """Reads what it shows when it opens, follows the session's run, and reads again when a run has ended."""
+    """Reads what it shows when it opens, follows the session's run, and reads again when a run has ended.
+
+    With `at` it opens at that message, and marks the `wanted` words in all of them.
+    """
 
     scope: ClassVar[Scope] = "session"
     CSS = """
     SessionScreen #status, SessionScreen #footer { background: $surface; }
-    SessionScreen Log { display: none; }
-    SessionScreen Log.shown { display: block; }
+    SessionScreen .tab { display: none; }
+    SessionScreen .tab.shown { display: block; }
     """
 
     def __init__(
-        self, desk: Desk, session_key: str, *, run_id: str | None = None, first: str = "messages"
+        self,
+        desk: Desk,
+        session_key: str,
+        *,
+        run_id: str | None = None,
+        first: str = "messages",
+        at: int | None = None,
+        wanted: Set[str] = frozenset(),
     ) -> None:
         super().__init__(desk)
         self.session_key = session_key
         self.run_id = run_id
         self._tab: Tab = "events" if first == "events" else "messages"
-        self._logs: dict[Tab, Log] = {tab: Log(desk.looks, id=tab) for tab in _TABS}
+        self._messages = Conversation(desk, session_key, at=at, wanted=wanted, id="messages")
+        self._logs: dict[Tab, Log] = {tab: Log(desk.looks, id=tab) for tab in _TABS if tab != "messages"}
         """Held, not looked up: an answer may come when the screen is closing, and has lost them already."""
+        self._parts: dict[Tab, Conversation | Log] = {"messages": self._messages, **self._logs}
+        for part in self._parts.values():
+            part.add_class("tab")
         self._detail: SessionDetail | None = None
         self._seq = 0
         self._following: str | None = None
@@ -77,7 +93,7 @@ class SessionScreen(DeskScreen):
         with Horizontal():
             with Vertical():
                 yield Lines(_PICTURE_LINES, id="picture")
-                yield from self._logs.values()
+                yield from self._parts.values()
             yield FactsPanel(self.desk.looks, id="panel")
         yield Lines(1, id="status")
         yield Lines(1, id="footer")
@@ -100,9 +116,22 @@ class SessionScreen(DeskScreen):
             **{str(tab): shows(tab) for tab in _TABS},
             "next-tab": turn(1),
             "last-tab": turn(-1),
+            "fold": lambda: self._fold(whole=False),
+            "fold-all": lambda: self._fold(whole=True),
             "back": self._close,
             "quit": self._close,
         }
+
+    def offers(self, action: Action) -> bool:
+        return self._tab == "messages" or action.id not in _OF_MESSAGES
+
+    def _fold(self, *, whole: bool) -> None:
+        if self._tab != "messages":
+            self.desk.say("only messages are folded: 1 shows them")
+        elif whole:
+            self._messages.fold_all()
+        else:
+            self._messages.fold()
 
     def _current(self) -> str | None:
         session = self.desk.state.rows.sessions.get(self.session_key)
@@ -117,9 +146,9 @@ class SessionScreen(DeskScreen):
 
     def _show(self, tab: Tab) -> None:
         self._tab = tab
-        for shown in self._logs.values():
+        for shown in self._parts.values():
             shown.set_class(shown.id == tab, "shown")
-        self._logs[tab].focus()
+        self._parts[tab].focus()
         self.desk.wake()
 
     # --------------------------------------------------------------------------------------- reading
@@ -146,9 +175,8 @@ class SessionScreen(DeskScreen):
             spent = spent_on(self.desk.state, CostKey("session", key))
             facts = transcript.facts(self._detail, spent, self.desk.feed.now())
             self._logs["facts"].put(facts, from_top=True)
-        page = await self._ask(lambda core: core.history(key, limit=_PAGE), "messages")
-        if page is not None:
-            self._logs["messages"].put(transcript.messages(page))
+        if self.desk.feed.core is not None:
+            await self._messages.read(self.desk.feed.core)
         acts = await self._ask(lambda core: core.audit(limit=_PAGE, target=key), "acts")
         if acts is not None:
             self._logs["acts"].put(transcript.acts(acts), from_top=True)
@@ -194,7 +222,7 @@ class SessionScreen(DeskScreen):
         self.desk.wake()
 
     def restyle(self) -> None:
-        for shown in self._logs.values():
+        for shown in self._parts.values():
             shown.redraw()
         self.query_one(FactsPanel).redraw()
 
@@ -230,9 +258,16 @@ class SessionScreen(DeskScreen):
             said.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
         answer = desk.answer()
         said.append(Part(answer.text, look.style(answer.tone)))
-        run = Part(f"run {self._following or '–'} seq {self._seq:,} ", look.style("dim"))
-        self.query_one("#status", Lines).put(0, said, [run])
+        self._messages.stale = desk.stale
+        self.query_one("#status", Lines).put(0, said, [Part(self._place(), look.style("dim"))])
         self.query_one("#footer", Lines).put(0, self.footer())
+
+    def _place(self) -> str:
+        """Where the operator is: the message under the cursor, or how far the run has been read."""
+        message = self._messages.message
+        if self._tab != "messages" or message is None:
+            return f"run {self._following or '–'} seq {self._seq:,} "
+        return f"message {units.count(message.seq)} of {message.timestamp[:10]} "
 
     def _draw_picture(self) -> None:
         """Where the run's buffer begins and ends, and its followers stand, above its events."""

@@ -1,4 +1,4 @@
-"""What a core tells of a session, as paragraphs: messages, run events, acts, facts."""
+"""What a core tells of a session, as paragraphs: run events, acts, facts. Its messages are `console.panes.messages`."""
 
 from __future__ import annotations
 
@@ -11,40 +11,16 @@ from console.panes import pins
 from console.panes.pane import Fact, Tone
 from console.panes.sessions import SESSIONS, SessionLine, cost_facts
 from console.panes.spent import Spent
-from console.text import fit, lines, neutral
+from console.text import fit, neutral
 from console.widgets.log import Paragraph
-from core.protocol import AuditPage, HistoryPage, Message, RunBatch, SessionDetail
+from core.protocol import AuditPage, RunBatch, SessionDetail
 
-_TEXT_LIMIT = 20_000
+_SAID_ALREADY = frozenset({"message", "code"})
 _FRAME_LIMIT = 2_000
-_CALL_LIMIT = 500
-_ROLES: dict[str, Tone] = {"user": "accent", "assistant": "", "system": "dim", "tool": "dim"}
 _LABEL_CELLS = 20
 _OWN_FIELDS = frozenset({"runId", "sessionKey", "seq", "kind", "timestamp", "id"})
 _TEXT_FIELDS = ("text", "delta", "content", "message", "error")
 _FRAME_TONES: dict[str, Tone] = {"error": "bad", "complete": "good"}
-
-
-def messages(page: HistoryPage) -> list[Paragraph]:
-    """A page of history, line by line, with the role before the first line of each message."""
-    shown: list[Paragraph] = []
-    if page.before is not None:
-        shown.append(Paragraph("", "… older messages are not shown", "dim"))
-    for message in page.messages:
-        head = f"{units.clock_time(message.timestamp)} {message.role:<9.9}"
-        tone = _ROLES.get(message.role, "")
-        calls = _calls(message)
-        text = _plain(message.content)
-        # one that only calls tools says nothing, and has no line for that
-        told: list[tuple[str, Tone]] = (
-            [(line, tone) for line in lines(text, _TEXT_LIMIT)] if text or not calls else []
-        )
-        told += [(call, "accent") for call in calls]
-        for n, (line, its_tone) in enumerate(told):
-            shown.append(Paragraph(head if n == 0 else " " * len(head), line, its_tone))
-        if message.partial:
-            shown.append(Paragraph(" " * len(head), "✗ broken off here", "warn"))
-    return shown or [Paragraph("", "no messages yet", "dim")]
 
 
 def frames(batch: RunBatch) -> list[Paragraph]:
@@ -62,14 +38,18 @@ def last_seq(batch: RunBatch, after: int) -> int:
 
 
 def acts(page: AuditPage) -> list[Paragraph]:
-    """The audit of a session, the newest first."""
+    """The audit of a session, the newest first, with its figures: how many messages went, and how long one was."""
     shown = [
         Paragraph(
             f"{entry.at[:19].replace('T', ' ')} {entry.action:<12.12}",
-            f"by {entry.actor}: {entry.outcome}" + (f" ({entry.reason})" if entry.reason else ""),
+            f"by {entry.actor}: {entry.outcome}"
+            + (f" ({entry.reason})" if entry.reason else "")
+            + _figures(entry.detail),
         )
         for entry in page.entries
     ]
+    if page.before is not None:
+        shown.append(Paragraph("", "… older entries are not shown here", "dim"))
     return shown or [Paragraph("", "no acts on this session", "dim")]
 
 
@@ -93,6 +73,18 @@ def facts(detail: SessionDetail, spent: Spent, now: int) -> list[Paragraph]:
         shown.append(Fact("", ""))
     shown += [Fact(name, value, "dim") for name, value in sorted(detail.config.items())]
     return [Paragraph(fit(neutral(fact.label), _LABEL_CELLS), fact.text, fact.tone) for fact in shown]
+
+
+def _figures(detail: dict[str, Any]) -> str:
+    """What an entry counts, in words where it is known what it means; a command's own words are its outcome's."""
+    match detail:
+        case {"from": source, "to": target, "count": count, **rest}:
+            return f"; {rest.get('mode', 'transfer')} of {count} messages from {source} to {target}"
+        case {"length": int(length)}:
+            return f"; {units.count(length)} characters"
+        case _:
+            told = [f"{name} {value}" for name, value in detail.items() if name not in _SAID_ALREADY]
+            return f"; {', '.join(told)}" if told else ""
 
 
 def _frame(raw: msgspec.Raw) -> Paragraph:
@@ -133,33 +125,3 @@ def _decode(raw: msgspec.Raw) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
-
-
-def _calls(message: Message) -> list[str]:
-    """The tools that a message calls, one a line."""
-    called = (message.extra or {}).get("tool_calls")
-    told: list[str] = []
-    for call in called if isinstance(called, list) else ():
-        match call:
-            case {"function": {"name": str(name), "arguments": str(arguments)}}:
-                told.append(f"→ {name} {arguments}"[:_CALL_LIMIT])
-            case _:
-                told.append(f"→ {_json(call)}"[:_CALL_LIMIT])
-    return told
-
-
-def _plain(content: Any) -> str:
-    """A message's text; of structured parts the texts, and the kinds of the others."""
-    match content:
-        case str():
-            return content
-        case None:
-            return ""
-        case list():
-            return "\n".join(_plain(part) for part in content)
-        case {"type": "text", "text": str(text)}:
-            return text
-        case {"type": str(kind)}:
-            return f"[{kind}]"
-        case _:
-            return _json(content)

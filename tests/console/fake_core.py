@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, assert_never
 
@@ -59,6 +60,9 @@ from core.protocol import (
     target_of,
 )
 from core.protocol.answers import ROWS_PER_PART
+from core.store.message import text_of
+from core.store.search import snippet_of
+from core.store.words import words_of
 
 
 class FakeCore:
@@ -76,6 +80,12 @@ class FakeCore:
         self.audited: list[AuditEntry] = []
         self.messages: dict[str, list[Message]] = {}
         self.frames: dict[str, list[dict[str, Any]]] = {}
+        self.histories: list[tuple[int | None, int | None]] = []
+        """What was asked for of histories: before, after."""
+        self.searched: list[str] = []
+        self.slow = asyncio.Event()
+        """While it is cleared, nobody gets an answer about messages."""
+        self.slow.set()
         self.down = False
         self.closed = 0
         self.views = 0
@@ -182,10 +192,44 @@ class FakeCore:
         self, session_key: str, *, before: int | None = None, after: int | None = None, limit: int = 100
     ) -> HistoryPage:
         self._reach()
-        return HistoryPage(session_key=session_key, messages=self.messages.get(session_key, []), before=None)
+        self.histories.append((before, after))
+        await self.slow.wait()
+        self._reach()
+        held = self.messages.get(session_key, [])
+        if after is not None:
+            found = [message for message in held if message.seq > after]
+            more = found[limit - 1].seq if len(found) > limit else None
+            return HistoryPage(session_key=session_key, messages=found[:limit], before=None, after=more)
+        found = [message for message in held if before is None or message.seq < before]
+        newest = found[-limit:]
+        return HistoryPage(
+            session_key=session_key,
+            messages=newest,
+            before=newest[0].seq if len(found) > len(newest) else None,
+        )
 
     async def search(self, query: str, *, limit: int = 20, session_key: str | None = None) -> list[SearchHit]:
-        return []
+        """Every message that holds all words of the query, the newest first."""
+        self._reach()
+        self.searched.append(query)
+        await self.slow.wait()
+        self._reach()
+        wanted = set(words_of(query))
+        hits = [
+            SearchHit(
+                session_key=key,
+                seq=message.seq,
+                role=message.role,
+                timestamp=message.timestamp,
+                snippet=snippet_of(text, wanted),
+            )
+            for key, messages in self.messages.items()
+            for message in messages
+            if wanted
+            and session_key in (None, key)
+            and wanted.issubset(words_of(text := text_of(message.content)))
+        ]
+        return sorted(hits, key=lambda hit: (hit.timestamp, hit.seq), reverse=True)[:limit]
 
     async def audit(
         self, *, before: int | None = None, limit: int = 100, target: str | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from core.clock import parse_timestamp, timestamp
 from core.protocol import AuditEntry, Follower, Message
 from tests.console.busy_core import BusyCore
@@ -17,7 +19,7 @@ KEY = "api:ada.kovacs/incident-2214"
 RUN = "4f1c0a9be2d84c7bb35de6a1f0937c52"
 """Its turn."""
 LATE = "api:noor.haas/flaky-tests"
-"""A session whose run has ended, and that nobody has marked."""
+"""A session whose run has ended, and that nobody has marked; a long one, with more messages than one page has."""
 
 _TEXTS = (
     "The cause is in ", "src/auth/session.ts", ": the token is read ", "before the transaction ", "has been ",
@@ -90,6 +92,7 @@ def add_ours(core: BusyCore) -> None:
         )
     )  # fmt: skip
     core.messages[KEY] = list(_messages())
+    core.messages[LATE] = list(_many_messages())
     core.frames[run_id] = list(_frames())
     core.truncated.add(run_id)
     core.audited = list(_audit())
@@ -122,6 +125,32 @@ def _messages() -> list[Message]:
         Message(seq=n, role=role, content=content, timestamp=before(1_900 - 140 * n), partial=partial)
         for n, (role, content, partial) in enumerate(said, 1)
     ]
+
+
+_RUNS = "\n".join(
+    f"run {n:>2}: {'FAILED  expected 1999, got 2000' if n % 9 == 4 else 'passed'}  seed {n * 7919 % 9973}"
+    for n in range(1, 41)
+)
+
+
+def _many_messages() -> list[Message]:
+    """A hundred and thirty, the last of them long, and one that tells of totals."""
+    messages = [
+        Message(
+            seq=n,
+            role="user" if n % 2 else "assistant",
+            content=f"Attempt {n}: run it again, with another seed." if n % 2 else f"Attempt {n} passed.",
+            timestamp=before(9_000 - 60 * n),
+        )
+        for n in range(1, 131)
+    ]
+    messages[-3] = msgspec.structs.replace(
+        messages[-3], content="Is this the TOTAL of INC-2214? One test in nine rounds the discount twice."
+    )
+    messages[-2] = msgspec.structs.replace(
+        messages[-2], content=f"Forty runs, and four of them failed:\n{_RUNS}"
+    )
+    return messages
 
 
 def _frames() -> list[dict[str, Any]]:

@@ -153,6 +153,46 @@ async def _pass(console: Opened, core: BusyCore, seconds: float) -> None:
     await console.until(lambda: console.app.desk.feed.age_ms() == 0)
 
 
+async def _it_is_searched(console: Opened, core: BusyCore) -> None:
+    """The typing rests, and the core answers."""
+    await _settle(console)
+    core.moved.advance(1)
+    await console.until(lambda: "searching" not in console.screen())
+
+
+async def _the_second_is_looked_at(console: Opened, core: BusyCore) -> None:
+    await _it_is_searched(console, core)
+    await console.press("down")
+
+
+async def _a_hit_is_opened(console: Opened, core: BusyCore) -> None:
+    await _the_second_is_looked_at(console, core)
+    await console.press("enter")
+    await console.until(lambda: isinstance(console.app.screen, SessionScreen))
+
+
+async def _it_is_lost_while_searching(console: Opened, core: BusyCore) -> None:
+    await _it_is_searched(console, core)
+    await _the_core_goes(console, core)
+    await console.press(*" cent")
+    await _it_is_searched(console, core)
+
+
+async def _a_page_does_not_come(console: Opened, core: BusyCore) -> None:
+    core.slow.clear()
+    await console.press("home")
+
+
+async def _a_page_cannot_come(console: Opened, core: BusyCore) -> None:
+    await _the_core_goes(console, core)
+    await console.press("home")
+
+
+async def _settle(console: Opened) -> None:
+    for _ in range(3):
+        await console.pilot.pause()
+
+
 def _half_a_view() -> BusyCore:
     core = a_busy_house()
     core.half = True
@@ -222,6 +262,36 @@ _SESSION = {
     "session-guest": Picture("no messages yet", keys=("slash", *"guest", "enter", "down", "enter", "1")),
 }
 
+_OF_MESSAGES = {
+    "session-folded": Picture("31 more lines, space unfolds", pane="3", on=LATE, keys=("enter", "up")),
+    "session-unfolded": Picture("run 11", pane="3", on=LATE, keys=("enter", "up", "space")),
+    "session-older": Picture("Attempt 30 passed", pane="3", on=LATE, keys=("enter", "home", "up", "up")),
+    "session-older-loading": Picture(
+        "loading older …", pane="3", on=LATE, keys=("enter",), then=_a_page_does_not_come
+    ),
+    "session-older-failed": Picture(
+        "↑ tries again", pane="3", on=LATE, keys=("enter",), then=_a_page_cannot_come
+    ),
+    "session-beginning": Picture("this is the beginning", pane="3", on=LATE, keys=("enter", "home", "home")),
+}
+
+_SEARCH = {
+    "search": Picture("Type words", keys=("ctrl+f",), covers=("screen SearchScreen",)),
+    "search-typing": Picture("◐ searching", keys=("ctrl+f", *"the total")),
+    "search-hits": Picture("1/3 for the total", keys=("ctrl+f", *"the total"), then=_it_is_searched),
+    "search-chosen": Picture(
+        "2/3 for the total", keys=("ctrl+f", *"the total"), then=_the_second_is_looked_at
+    ),
+    "search-opened": Picture("smallest fix", keys=("ctrl+f", *"the total"), then=_a_hit_is_opened),
+    "search-none": Picture("No message holds", keys=("ctrl+f", *"the totla"), then=_it_is_searched),
+    "search-lost": Picture(
+        "these are for the total", keys=("ctrl+f", *"the total"), then=_it_is_lost_while_searching
+    ),
+    "search-read-only": Picture(
+        "1/3 for the total", keys=("ctrl+f", *"the total"), then=_it_is_searched, read_only=True
+    ),
+}
+
 _HELP = {
     "help-panes": Picture("Keys in the panes", keys=("question_mark",), covers=("screen HelpScreen",)),
     "help-panes-end": Picture("end to the ends", keys=("question_mark", "end")),
@@ -268,4 +338,4 @@ _DIALOGS = {
     "quit": Picture("in flight?", keys=("q",), covers=("dialog quit",)),
 }
 
-PICTURES = {**_PANES, **_LINK, **_SESSION, **_HELP, **_DIALOGS}
+PICTURES = {**_PANES, **_LINK, **_SESSION, **_OF_MESSAGES, **_SEARCH, **_HELP, **_DIALOGS}

@@ -111,10 +111,10 @@ def test_the_sandbox_is_offered_in_a_fresh_house_only() -> None:
 
 
 def test_keys_may_be_changed() -> None:
-    keys = keymap({"abort": "K", "filter": "ctrl+F"})
+    keys = keymap({"abort": "K", "filter": "ctrl+G"})
     assert keys.find("panes", "K", "K", acting=True) is BY_ID["abort"]
     assert keys.find("panes", "X", "X", acting=True) is None
-    assert keys.find("panes", "ctrl+f", None, acting=True) is BY_ID["filter"]
+    assert keys.find("panes", "ctrl+g", None, acting=True) is BY_ID["filter"]
 
 
 def test_keys_are_found_by_what_they_type() -> None:

@@ -21,8 +21,11 @@ _PLAY = """
 import asyncio
 from console.app import ConsoleApp
 from tests.console.fake_core import FakeCore
-from tests.console.rows import a_run, a_session
+from core.protocol import Message
+from tests.console.rows import AT, a_run, a_session
 core = FakeCore(a_run("run-1", session_key="api:ann\\x1b]2;evil\\x07"), a_session("api:bob/2"))
+said = ["x" * 70 + " " + "\\n".join(f"line {n}." for n in range(40)), "a needle \x1b]2;evil\x07 in it", "hay"]
+core.messages["api:bob/2"] = [Message(seq=n, role="user", content=c, timestamp=AT) for n, c in enumerate(said)]
 async def let_go(now):
     for number in range(100 if DRAW_ON else 0):
         app.desk.say(f"draining {number}")
@@ -111,6 +114,23 @@ def test_it_is_drawn_on_a_terminal_and_strangers_reach_none_of_it(terminal: Term
     terminal.until(lambda: terminal.shows("api:bob/2"))
     terminal.press("E")
     terminal.until(lambda: terminal.shows("✓ evict api:bob/2"))
+
+
+def test_keys_find_a_message_fold_and_come_back(terminal: Terminal) -> None:
+    terminal.until(lambda: terminal.shows("● live"))
+    terminal.press("\x06needle")
+    terminal.until(lambda: terminal.shows("1/1 for needle"))
+    terminal.press("\r")
+    terminal.until(lambda: terminal.shows("▸ 12:00:00 user      a needle ␛]2;evil␇ in it"))
+    assert b"\x1b]2;evil" not in terminal.sent
+    terminal.press("\x1b[A")
+    terminal.until(lambda: terminal.shows("more lines, space unfolds"))
+    terminal.press(" ")
+    terminal.until(lambda: not terminal.shows("more lines") and terminal.shows("line 12."))
+    terminal.press("\x1b")
+    terminal.until(lambda: terminal.shows("▸search") and terminal.shows("1/1 for needle"))
+    terminal.press("\x1b")
+    terminal.until(lambda: terminal.shows("▸2 runs"))
 
 
 @pytest.mark.parametrize(

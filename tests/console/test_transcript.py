@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.screens.transcript import frames, last_seq, messages
-from core.protocol import HistoryPage, Message, RunBatch
+from console.screens.transcript import acts, frames, last_seq
+from core.protocol import AuditEntry, AuditPage, RunBatch
 from tests.console.rows import AT
 
 _JSON = st.recursive(
@@ -71,48 +73,30 @@ def test_reading_goes_on_after_the_last_frame_that_came() -> None:
 
 
 @given(_JSON, st.text(max_size=5))
-def test_any_content_and_any_frame_can_be_shown(content: object, kind: str) -> None:
+def test_any_frame_can_be_shown(content: object, kind: str) -> None:
     frame = {"kind": kind, "seq": content, "chunk": content, "text": content}
     assert len(frames(a_batch(msgspec.json.encode(frame)))) == 1
-    message = Message(seq=1, role=kind, content=content, timestamp=AT)
-    assert messages(HistoryPage(session_key="s", messages=[message], before=None))
 
 
-def test_messages_line_by_line_with_the_role_once() -> None:
-    page = HistoryPage(
-        session_key="s",
-        messages=[
-            Message(seq=1, role="user", content="one\ntwo", timestamp=AT),
-            Message(
-                seq=2,
-                role="assistant",
-                content=[{"type": "text", "text": "a"}, {"type": "image"}],
-                timestamp=AT,
-            ),
-        ],
-        before=7,
+def an_entry(action: str, **detail: Any) -> AuditEntry:
+    return AuditEntry(
+        id=1, at=AT, actor="ann", action=action, target="s", outcome="done", reason="", detail=detail
     )
-    shown = messages(page)
-    assert "older messages" in shown[0].text
-    assert [paragraph.head.split() for paragraph in shown[1:]] == [
-        ["12:00:00", "user"],
-        [],
-        ["12:00:00", "assistant"],
-        [],
-    ]
-    assert [paragraph.text for paragraph in shown[1:]] == ["one", "two", "a", "[image]"]
 
 
-def test_a_message_that_broke_off_says_so_however_long_it_is() -> None:
-    said = Message(seq=1, role="assistant", content="word " * 9_000, timestamp=AT, partial=True)
-    shown = messages(HistoryPage(session_key="s", messages=[said], before=None))
-    assert shown[-1].text == "✗ broken off here"
-    assert shown[-1].tone == "warn"
-
-
-def test_a_message_that_only_calls_tools_names_them() -> None:
-    call = {"id": "c", "type": "function", "function": {"name": "search", "arguments": '{"q": "bill"}'}}
-    message = Message(seq=1, role="assistant", content=None, timestamp=AT, extra={"tool_calls": [call, 7]})
-    shown = messages(HistoryPage(session_key="s", messages=[message], before=None))
-    assert [paragraph.text for paragraph in shown] == ['→ search {"q": "bill"}', "→ 7"]
-    assert shown[0].head.split() == ["12:00:00", "assistant"]
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (an_entry("cleared", count=18), "by ann: done; count 18"),
+        (an_entry("message", length=12_345), "by ann: done; 12,345 characters"),
+        (
+            an_entry("transferred", **{"from": "a", "to": "b", "count": 5, "mode": "copy"}),
+            "by ann: done; copy of 5 messages from a to b",
+        ),
+        (an_entry("evict", message="session evicted", code="x"), "by ann: done"),
+        (an_entry("created"), "by ann: done"),
+    ],
+)
+def test_the_audit_tells_its_figures(entry: AuditEntry, told: str) -> None:
+    (shown,) = acts(AuditPage(entries=[entry], before=None))
+    assert shown.text == told

@@ -1,0 +1,305 @@
+"""Search from anywhere: what is typed is looked for in the messages of every session, and a hit is one key away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input
+
+from console import units
+from console.actions import BY_ID, Scope, Target
+from console.desk import Desk
+from console.panes.hits import HitItem
+from console.panes.matches import words
+from console.panes.messages import NoteItem
+from console.panes.pane import Tone, session_target
+from console.panes.reel import Item
+from console.screens.base import DeskScreen, Handlers, Typed
+from console.widgets.field import Field
+from console.widgets.line import Lines, Part
+from console.widgets.reel import ReelView
+from core.errors import CoreUnreachable, MaitredError
+from core.protocol import SearchHit
+
+log = logging.getLogger(__name__)
+
+LIMIT = 100
+"""Hits that are asked for; who needs more needs another word."""
+
+_TYPING_SECONDS = 0.15
+"""So long nothing more is typed before the core is asked."""
+
+_PATIENCE_SECONDS = 15.0
+_HOW = (
+    "Type words: every message that holds all of them is found, in all sessions.",
+    "Words are found whole, in any order, whatever their case and accents.",
+)
+
+
+class SearchScreen(DeskScreen, Typed):
+    """Asks the core for what is typed. The hits of the last question stay until the next ones are there."""
+
+    # Only what leaves a text field is pressed here; both places have that.
+    scope: ClassVar[Scope] = "panes"
+    CSS = """
+    SearchScreen #bar { height: 1; background: $surface; }
+    SearchScreen #prompt { width: 9; background: $surface; }
+    SearchScreen #query { width: 1fr; height: 1; background: $surface; }
+    SearchScreen #status, SearchScreen #footer { background: $surface; }
+    """
+    AUTO_FOCUS: ClassVar[str | None] = "#query"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._field = Field(placeholder="words", id="query", compact=True, select_on_focus=False)
+        self._hits = ReelView(desk.looks, id="hits", focus=False, filled=True)
+        self._field.hold()
+        self._early: tuple[list[str], list[str]] = ([], [])
+        """What was typed while the screen was made: given to the one below, and given to this one."""
+        self._awaited = {"below", "here"}
+        self._found: list[SearchHit] = []
+        self._found_for: str | None = None
+        self._asked = ""
+        self._searching = False
+        self._trouble = ""
+        self._was_lost = False
+        """Since the trouble: with the link back, it is asked once more."""
+
+    def compose(self) -> ComposeResult:
+        yield Lines(2, id="header")
+        with Horizontal(id="bar"):
+            yield Lines(1, id="prompt")
+            yield self._field
+        yield self._hits
+        yield Lines(1, id="status")
+        yield Lines(1, id="footer")
+
+    def on_mount(self) -> None:
+        """What was typed while the screen was made comes first, whatever has the focus by then."""
+        self.desk.say("")
+        self.set_focus(self._field)
+        self.post_message(Field.Reached())
+        self._show()
+
+    def handlers(self) -> Handlers:
+        return {"back": self._close}
+
+    @property
+    def typing(self) -> bool:
+        # from the first key on: one that was meant for the field must not act on anything
+        return True
+
+    def typed_late(self, character: str) -> None:
+        self._early[1].append(character)
+
+    def typed_below(self, event: events.Key) -> None:
+        if event.key == "escape":
+            self._close()
+        elif event.is_printable and event.character is not None:
+            self._early[0].append(event.character)
+
+    def all_typed_below(self) -> None:
+        self.run_worker(self._arrived("below"), group="typed")
+
+    @on(Field.Reached)
+    async def _reached(self) -> None:
+        await self._arrived("here")
+
+    async def _arrived(self, part: str) -> None:
+        self._awaited.discard(part)
+        if not self._awaited:
+            self._field.take("".join((*self._early[0], *self._early[1])))
+            await self._field.release()
+
+    def on_key(self, event: events.Key) -> None:
+        """What moves, moves among the hits; the field has all other keys."""
+        if event.key in ("up", "down", "pageup", "pagedown") and self._hits.step(event.key):
+            event.stop()
+            event.prevent_default()
+            return
+        super().on_key(event)
+
+    def pointed(self) -> Target | str:
+        item = self._hits.reel.chosen
+        if not isinstance(item, HitItem):
+            return "nothing is found here"
+        return session_target(self.desk.state, item.hit.session_key)
+
+    def _close(self) -> None:
+        self.desk.say("")
+        _ = self.dismiss(None)
+
+    # --------------------------------------------------------------------------------------- searching
+
+    @on(Input.Changed, "#query")
+    def _typed(self, event: Input.Changed) -> None:
+        query = event.value.strip()
+        if query != self._asked:
+            self._ask(query, _TYPING_SECONDS)
+
+    def _ask(self, query: str, rest: float = 0.0) -> None:
+        """Look for this, and for nothing else any more."""
+        self._asked, self._trouble, self._was_lost = query, "", False
+        self._searching = bool(query)
+        # the one before is cancelled, and with it whatever its answer would have been
+        self.run_worker(self._search_for(query, rest), group="search", exclusive=True)
+        self.desk.wake()
+
+    async def _search_for(self, query: str, rest: float) -> None:
+        if not query:
+            self._take([], None)
+            return
+        if rest:
+            await self.desk.feed.rest(rest)
+        core, found, trouble = self.desk.feed.core, None, ""
+        try:
+            if core is None:
+                raise CoreUnreachable("there is no core yet")
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                found = await core.search(query, limit=LIMIT)
+        except MaitredError as error:
+            trouble = error.message
+        except TimeoutError:
+            trouble = "the core did not answer in time"
+        except Exception as error:
+            log.exception("a search failed")
+            trouble = f"{type(error).__name__}: {error}"
+        if query != self._asked:
+            return
+        self._searching = False
+        if found is None:
+            self._trouble = trouble
+            self._show()
+        else:
+            self._take(found, query)
+
+    def _take(self, found: list[SearchHit], query: str | None) -> None:
+        self._found, self._found_for = found, query
+        self._hits.reel.cursor = None
+        self._show()
+        self._hits.reel.home()
+        self._hits.redraw()
+
+    @on(Input.Submitted, "#query")
+    def _submitted(self) -> None:
+        item = self._hits.reel.chosen
+        if self._trouble and not self._found:
+            self._ask(self._asked)
+        elif self._searching or self._asked != (self._found_for or ""):
+            self.desk.say(
+                "still searching; these are the hits of other words" if self._found else "still searching"
+            )
+        elif isinstance(item, HitItem):
+            self._open(item.hit)
+
+    @on(ReelView.Opened)
+    def _opened(self) -> None:
+        item = self._hits.reel.chosen
+        if isinstance(item, HitItem):
+            self._open(item.hit)
+
+    def _open(self, hit: SearchHit) -> None:
+        from console.screens.session import SessionScreen
+
+        wanted = frozenset(words(self._found_for or ""))
+        _ = self.app.push_screen(SessionScreen(self.desk, hit.session_key, at=hit.seq, wanted=wanted))
+
+    # ----------------------------------------------------------------------------------------- drawing
+
+    def restyle(self) -> None:
+        self._hits.redraw()
+
+    def _show(self) -> None:
+        wanted = frozenset(words(self._found_for or ""))
+        items: list[Item] = [HitItem(hit, wanted) for hit in self._found]
+        if not items:
+            items = [NoteItem(n, text, tone) for n, (text, tone) in enumerate(self._instead())]
+        elif len(items) == LIMIT:
+            items.append(NoteItem("most", f"these are the best {LIMIT}; another word finds fewer"))
+        self._hits.put(items, follow=False)
+        self.desk.wake()
+
+    def _instead(self) -> list[tuple[str, Tone]]:
+        """What stands where no hits are."""
+        if self._trouble:
+            return [("", ""), (f"Not searched: {self._trouble}", "warn"), ("enter tries again", "dim")]
+        if self._found_for is None:
+            return [("", ""), *((text, "dim") for text in _HOW)]
+        if not words(self._found_for):
+            return [
+                ("", ""),
+                (f"{self._found_for!r} holds no word: letters and digits are searched for.", ""),
+            ]
+        return [
+            ("", ""),
+            (f"No message holds {self._found_for!r}.", ""),
+            ("Words are found whole: deploy does not find deployment. Fewer words find more.", "dim"),
+        ]
+
+    def draw(self) -> None:
+        desk, look = self.desk, self.desk.looks.current
+        self._ask_again()
+        if self._hits.stale != desk.stale:
+            self._hits.stale = desk.stale
+            self._hits.redraw()
+        header = self.query_one("#header", Lines)
+        header.put(0, self.link_parts())
+        title = [Part(" ", look.style("tab")), Part("▸search ", look.style("tab_shown"))]
+        header.put(1, [*title, Part("  messages of all sessions", look.style("dim"))])
+        self.query_one("#prompt", Lines).put(0, [Part(" search ", look.style("key"))])
+        self.query_one("#status", Lines).put(0, *self._status())
+        self.query_one("#footer", Lines).put(0, self.footer())
+
+    def _ask_again(self) -> None:
+        """After a link was lost in the midst of it: once, when it is back."""
+        if self.desk.feed.link == "lost":
+            self._was_lost = bool(self._trouble)
+        elif self._was_lost and self.desk.feed.link == "live":
+            self._ask(self._asked)
+
+    def _status(self) -> tuple[list[Part], list[Part]]:
+        desk, look = self.desk, self.desk.looks.current
+        left = [Part(" ", look.style("text"))]
+        answer = desk.answer()
+        if self._searching:
+            left.append(Part("◐ searching …  ", look.style("accent")))
+        elif self._trouble and self._found:
+            left.append(
+                Part(f"✗ these are for {self._found_for}; not searched: {self._trouble}  ", look.style("bad"))
+            )
+        elif desk.stale:
+            left.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
+        left.append(Part(answer.text, look.style(answer.tone)))
+        if not self._found:
+            return left, []
+        place = next((n for n, hit in enumerate(self._found, 1) if self._is_chosen(hit)), 0)
+        more = "+" if len(self._found) == LIMIT else ""
+        text = f"{place}/{units.count(len(self._found))}{more} for {self._found_for} "
+        return left, [Part(text, look.style("dim"))]
+
+    def _is_chosen(self, hit: SearchHit) -> bool:
+        return (hit.session_key, hit.seq) == self._hits.reel.cursor
+
+    @on(ReelView.Moved)
+    def _moved(self) -> None:
+        self.desk.say("")
+
+    def footer(self) -> list[Part]:
+        """The keys that a text field leaves."""
+        look, keys = self.desk.looks.current, self.desk.keys
+        parts: list[Part] = []
+        for key, label in (
+            ("↑ ↓", "choose"),
+            ("↵", "open"),
+            (keys.shown(BY_ID["back"]), "back"),
+            (keys.shown(BY_ID["theme"]), "theme"),
+            (keys.shown(BY_ID["quit-now"]), "quit now"),
+        ):
+            parts += [Part("  " if parts else " ", look.style("dim")), Part(key, look.style("key"))]
+            parts.append(Part(f" {label}", look.style("dim")))
+        return parts
