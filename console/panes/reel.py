@@ -79,10 +79,9 @@ class Reel:
     def put(self, items: Sequence[Item], *, follow: bool = True) -> None:
         """These instead of what there was; what is in sight stays where it is.
 
-        With `follow` whoever stands at the end goes along to the new end.
+        With `follow` whoever stands on the last item, at the end, goes along to the new end.
         """
-        follow = follow and self.at_end
-        follows = follow and self.cursor == self._last_key()
+        follow = follow and self.at_end and self.cursor == self._last_key()
         held = None if follow else self._held()
         above = held is not None and held[1] > 0 and self._first() == Spot(0)
         self.items = items
@@ -95,7 +94,7 @@ class Reel:
                 self.put_at(*held[0], held[1])
         elif self._top is not None and self._top.key not in self._at:
             self._top = None
-        if follows or self.cursor not in self._at:
+        if follow or self.cursor not in self._at:
             self.cursor = self._last_key()
 
     def resize(self, cells: int, height: int) -> None:

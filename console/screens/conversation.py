@@ -26,16 +26,17 @@ _THIRD = 3
 
 
 class Conversation(ReelView):
-    """The messages of one session. `read` brings the newest ones; with `at` it begins at that message instead.
+    """The messages of one session of the core that `core` gives, once it is there.
 
-    At its first line the page before is loaded, and at its last one the page after; what went wrong is told there,
-    and the same key tries again.
+    `read` brings the newest ones; with `at` it begins at that message instead. At its first line the page before is
+    loaded, and at its last one the page after; what went wrong is told there, and the same key tries again.
     """
 
     def __init__(
         self,
         desk: Desk,
         session_key: str,
+        core: Callable[[], Core | None],
         *,
         at: int | None = None,
         wanted: Set[str] = frozenset(),
@@ -44,6 +45,7 @@ class Conversation(ReelView):
         super().__init__(desk.looks, id=id)
         self._desk = desk
         self._key = session_key
+        self._core = core
         self._at = at
         self._wanted = wanted
         self._pages = Pages()
@@ -57,9 +59,10 @@ class Conversation(ReelView):
 
     # ----------------------------------------------------------------------------------------- reading
 
-    async def read(self, core: Core) -> None:
+    async def read(self) -> None:
         """Read the newest page, or again what has come since. Tells what goes wrong in its own place."""
-        if self._answered and self._pages.after is not None:
+        core = self._core()
+        if core is None or (self._answered and self._pages.after is not None):
             return  # somebody looks at older ones: the newest come when they go there
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -82,23 +85,33 @@ class Conversation(ReelView):
         newer = await core.history(self._key, after=seq, limit=PAGE)
         self._pages.around(older, newer)
 
-    def _load(self, side: Side) -> None:
+    def step(self, key: str) -> bool:
+        if key == "end" and self._answered and self._pages.after is not None:
+            # the end is that of the session, however far it is from here
+            self._load("newer", newest=True)
+            return True
+        return super().step(key)
+
+    def _load(self, side: Side, *, newest: bool = False) -> None:
         if self._loading is None and self._answered:
             self._loading = side
             self._trouble.pop(side, None)
-            self.run_worker(self._load_page(side), group="page", exclusive=True)
+            self.run_worker(self._load_page(side, newest=newest), group="page", exclusive=True)
             self._show(follow=False)
 
-    async def _load_page(self, side: Side) -> None:
-        core, pages = self._desk.feed.core, self._pages
+    async def _load_page(self, side: Side, *, newest: bool) -> None:
+        core, pages = self._core(), self._pages
         try:
             if core is None:
                 self._trouble[side] = "there is no core yet"
                 return
             first, last = pages.before, pages.after
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                page = await self._page(core, side)
-            if (first, last) == (pages.before, pages.after):
+                page = await (core.history(self._key, limit=PAGE) if newest else self._page(core, side))
+            if newest:
+                self._pages = Pages()
+                self._pages.newest(page)
+            elif (first, last) == (pages.before, pages.after):
                 # else the newest page came meanwhile, and this one no longer joins on
                 self._take(side, page)
         except Exception as error:
@@ -106,6 +119,9 @@ class Conversation(ReelView):
         finally:
             self._loading = None
             self._show(follow=False)
+            if newest:
+                self.reel.end()
+                self.redraw()
 
     async def _page(self, core: Core, side: Side) -> HistoryPage:
         if side == "older":
@@ -184,7 +200,9 @@ class Conversation(ReelView):
 
     def _moved(self, by: int) -> None:
         super()._moved(by)
-        if by < 0 and self._pages.before is not None and self.reel.shows("older"):
+        if self._unread and not self._answered:
+            self.run_worker(self.read(), group="page", exclusive=True)
+        elif by < 0 and self._pages.before is not None and self.reel.shows("older"):
             self._load("older")
         elif by > 0 and self._pages.after is not None and self.reel.shows("newer"):
             self._load("newer")
@@ -193,7 +211,7 @@ class Conversation(ReelView):
     def _show(self, *, follow: bool = True) -> None:
         """Everything that is held, and at its ends what there is beyond them."""
         if not self._answered:
-            text = f"cannot be shown: {self._unread}" if self._unread else "loading messages …"
+            text = f"cannot be shown: {self._unread}; ↑ tries again" if self._unread else "loading messages …"
             self.put([NoteItem("unread", text, "warn" if self._unread else "dim")])
             return
         items: list[Item] = [self._edge("older", more=self._pages.before is not None)]

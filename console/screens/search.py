@@ -244,9 +244,7 @@ class SearchScreen(DeskScreen, Typed):
     def draw(self) -> None:
         desk, look = self.desk, self.desk.looks.current
         self._ask_again()
-        if self._hits.stale != desk.stale:
-            self._hits.stale = desk.stale
-            self._hits.redraw()
+        self._hits.show_stale(desk.stale)
         header = self.query_one("#header", Lines)
         header.put(0, self.link_parts())
         title = [Part(" ", look.style("tab")), Part("▸search ", look.style("tab_shown"))]

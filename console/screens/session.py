@@ -75,7 +75,9 @@ class SessionScreen(DeskScreen):
         self.session_key = session_key
         self.run_id = run_id
         self._tab: Tab = "events" if first == "events" else "messages"
-        self._messages = Conversation(desk, session_key, at=at, wanted=wanted, id="messages")
+        self._messages = Conversation(
+            desk, session_key, lambda: self.desk.feed.core, at=at, wanted=wanted, id="messages"
+        )
         self._logs: dict[Tab, Log] = {tab: Log(desk.looks, id=tab) for tab in _TABS if tab != "messages"}
         """Held, not looked up: an answer may come when the screen is closing, and has lost them already."""
         self._parts: dict[Tab, Conversation | Log] = {"messages": self._messages, **self._logs}
@@ -175,8 +177,7 @@ class SessionScreen(DeskScreen):
             spent = spent_on(self.desk.state, CostKey("session", key))
             facts = transcript.facts(self._detail, spent, self.desk.feed.now())
             self._logs["facts"].put(facts, from_top=True)
-        if self.desk.feed.core is not None:
-            await self._messages.read(self.desk.feed.core)
+        await self._messages.read()
         acts = await self._ask(lambda core: core.audit(limit=_PAGE, target=key), "acts")
         if acts is not None:
             self._logs["acts"].put(transcript.acts(acts), from_top=True)
@@ -258,7 +259,7 @@ class SessionScreen(DeskScreen):
             said.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
         answer = desk.answer()
         said.append(Part(answer.text, look.style(answer.tone)))
-        self._messages.stale = desk.stale
+        self._messages.show_stale(desk.stale)
         self.query_one("#status", Lines).put(0, said, [Part(self._place(), look.style("dim"))])
         self.query_one("#footer", Lines).put(0, self.footer())
 

@@ -44,7 +44,7 @@ class ReelView(Widget, can_focus=True):
         super().__init__(id=id)
         self.can_focus = focus
         self.reel = Reel()
-        self.stale = False
+        self._stale = False
         self._looks = looks
         self._filled = filled
         self._seen: list[tuple[Hashable, Line]] = []
@@ -54,6 +54,12 @@ class ReelView(Widget, can_focus=True):
         """Show these, from the same place; see `Reel.put`."""
         self.reel.put(items, follow=follow)
         self.redraw()
+
+    def show_stale(self, stale: bool) -> None:
+        """Dim what may no longer be so; nothing is drawn when it is dimmed already."""
+        if stale != self._stale:
+            self._stale = stale
+            self.refresh()
 
     def redraw(self) -> None:
         """Draw anew what is in sight."""
@@ -131,13 +137,13 @@ class ReelView(Widget, can_focus=True):
         begins = y == 0 or self._seen[y - 1][0] != key
         mark = (_MARK if begins else _ALONG) if chosen else _NONE
         filled = chosen and self._filled
-        plain = look.cell("", chosen=filled, stale=self.stale)
+        plain = look.cell("", chosen=filled, stale=self._stale)
         margin = look.style("cursor_mark") if chosen else plain
         if chosen and not filled:
             margin = margin.without_color + Style(color=margin.color)
         head = look.style("heading") + Style(bgcolor=plain.bgcolor) if line.head else plain
         parts = [Part(mark, margin), Part(f"{line.head} " if line.head else "", head)]
         for span in line.spans:
-            style = look.cell(span.tone, chosen=filled, stale=self.stale)
+            style = look.cell(span.tone, chosen=filled, stale=self._stale)
             parts.append(Part(span.text, style + _FOUND if span.marked else style))
         return parts, plain if filled else None

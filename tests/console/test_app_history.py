@@ -91,8 +91,8 @@ async def test_only_so_many_are_held_and_what_was_let_go_comes_again() -> None:
         held = view._pages.messages
         assert len(held) == MOST
         assert held[0].seq == 1
-        for _ in range(40):
-            await console.press("end", "down")
+        for _ in range(80):
+            await console.press("pagedown")
             await console.pilot.pause(0.02)
             if "message 1000." in console.screen():
                 break
@@ -123,7 +123,37 @@ async def test_what_cannot_be_read_at_all_is_told() -> None:
         await console.press("3", "enter")
         await console.sees("cannot be shown: connection refused")
         await console.press("home", "space", "a")
-        assert console.app.is_running
+        core.down = False
+        await console.press("up")
+        await console.sees("message 0250.")
+
+
+async def test_the_end_is_that_of_the_session_however_far_away() -> None:
+    core = a_house(10 * PAGE)
+    async with opened(core) as console:
+        view = await look_in(console)
+        while view._pages.after is None:
+            await console.press("home")
+            await console.pilot.pause(0.02)
+        asked = len(core.histories)
+        core.down = True
+        await console.press("end")
+        await console.sees("newer messages cannot be loaded: connection refused")
+        core.down = False
+        await console.press("end")
+        await console.sees("message 1000.")
+        assert core.histories[asked:] == [(None, None)]
+        assert "▸ 12:00:00 user      message 1000." in console.screen()
+
+
+async def test_with_the_link_what_is_shown_is_dimmed_and_lit_again() -> None:
+    core = a_house(3)
+    async with opened(core) as console:
+        view = await look_in(console)
+        core.down = True
+        await console.until(lambda: view._stale)
+        core.down = False
+        await console.until(lambda: not view._stale)
 
 
 async def test_a_session_without_messages_says_so() -> None:

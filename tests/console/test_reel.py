@@ -72,6 +72,15 @@ def test_who_has_scrolled_back_stays_where_they_are() -> None:
     assert at(shown) == 10
 
 
+def test_who_has_chosen_an_earlier_item_is_not_pulled_along_though_all_were_in_sight() -> None:
+    items = [Texts(n) for n in range(4)]
+    shown = reel(*items)
+    shown.choose(0)
+    shown.put([*items, Texts(4, 9)])
+    assert at(shown) == 0
+    assert seen(shown)[0] == "0.0.0"
+
+
 def test_the_place_is_kept_when_the_line_above_the_items_is_another() -> None:
     items = [Texts(n) for n in range(10, 20)]
     shown = reel(Texts("note", chooses=False), *items)
