@@ -39,16 +39,14 @@ _PATIENCE_SECONDS = 60.0
 
 
 class Acting:
-    """Carries out commands on the core that a feed follows, unless something speaks against it."""
+    """Carries out commands on the cores that feeds follow, unless something speaks against it."""
 
-    def __init__(
-        self, feed: Feed, *, read_only: bool = False, new_id: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, *, read_only: bool = False, new_id: Callable[[], str] | None = None) -> None:
         self.read_only = read_only
         self.armed = not read_only
-        self._feed = feed
         self._new_id = new_id or (lambda: str(uuid4()))
         self._undo: tuple[AnyCommand, ...] = ()
+        self._undo_on: Feed | None = None
 
     def new_id(self) -> str:
         """A new command id."""
@@ -61,16 +59,16 @@ class Acting:
         self.armed = not self.armed
         return "armed: uppercase keys act" if self.armed else "disarmed: nothing can be changed; ! arms again"
 
-    def refusal(self, action: Action | None = None) -> str | None:
-        """Why nothing can be changed now, or by this action; None when it can."""
+    def refusal(self, action: Action | None = None, *, on: Feed | None = None) -> str | None:
+        """Why nothing can be changed now, or by this action, or on the core that a feed follows; None when it can."""
         if action is not None and not action.acts:
             return None
         if self.read_only:
             return "read-only: this console only looks"
         if not self.armed:
             return "disarmed: press ! to let keys act"
-        if self._feed.link != "live" or self._feed.core is None:
-            return f"not sent: the link to the core is not there ({self._feed.trouble or self._feed.link})"
+        if on is not None and (on.link != "live" or on.core is None):
+            return f"not sent: the link to the core is not there ({on.trouble or on.link})"
         return None
 
     @property
@@ -81,13 +79,18 @@ class Acting:
             for command in self._undo
         ]
 
-    async def perform(self, command: AnyCommand, *, pin: PinRow | None = None) -> Outcome:
-        """Have the core carry it out. Whatever goes wrong on the way is told as a refusal.
+    @property
+    def undo_on(self) -> Feed | None:
+        """Whose core the last act that can be taken back was carried out on."""
+        return self._undo_on if self._undo else None
+
+    async def perform(self, command: AnyCommand, on: Feed, *, pin: PinRow | None = None) -> Outcome:
+        """Have the core that a feed follows carry it out. Whatever goes wrong on the way is told as a refusal.
 
         `pin` is what the session's pin was, for the way back.
         """
-        refusal = self.refusal()
-        core = self._feed.core
+        refusal = self.refusal(on=on)
+        core = on.core
         if refusal is not None or core is None:
             return Refused(
                 command_id=command.command_id, code=Forbidden.code, message=refusal or "not connected"
@@ -105,13 +108,13 @@ class Acting:
             text = f"{type(error).__name__}: {error}"
             return Refused(command_id=command.command_id, code=InternalError.code, message=text)
         if isinstance(outcome, Done):
-            self._undo = inverse(command, pin)
+            self._undo, self._undo_on = inverse(command, pin), on
         return outcome
 
-    async def preview(self, command: AnyCommand) -> Preview | Refused:
+    async def preview(self, command: AnyCommand, on: Feed) -> Preview | Refused:
         """What the command would hit and lose; refused for the same reasons as the command itself."""
-        refusal = self.refusal()
-        core = self._feed.core
+        refusal = self.refusal(on=on)
+        core = on.core
         if refusal is not None or core is None:
             return Refused(
                 command_id=command.command_id, code=Forbidden.code, message=refusal or "not connected"

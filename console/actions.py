@@ -48,6 +48,8 @@ class Target:
     label: str
     core: int = 0
     """The number of the core that it is of."""
+    instance: str = ""
+    """That core's name, where there are several."""
     session_key: str | None = None
     generation: int | None = None
     run_id: str | None = None
@@ -101,6 +103,8 @@ class Action:
     """How early it is shown in the footer, after the acts on the row: 1 first, 0 never."""
     fresh: bool = False
     """Whether it is offered only in a fresh house: nothing is set up in it, and nobody has come yet."""
+    several: bool = False
+    """Whether it is offered only where the console is attached to several cores."""
 
     @property
     def acts(self) -> bool:
@@ -238,6 +242,15 @@ def tier(command: AnyCommand) -> Tier:
 
 
 ACTIONS: tuple[Action, ...] = (
+    Action(
+        "instances",
+        "0",
+        "instances",
+        "panes",
+        "the cores themselves, where there are several: their links, and how old their data is",
+        group="Panes",
+        several=True,
+    ),
     Action("queues", "1", "queues", "panes", "the models, their queues and seats", group="Panes"),
     Action("runs", "2", "runs", "panes", "the runs, with their seq moving", group="Panes"),
     Action("sessions", "3", "sessions", "panes", "the live sessions", group="Panes"),
@@ -409,13 +422,19 @@ BY_ID = {action.id: action for action in ACTIONS}
 
 
 def offered(
-    scope: Scope, *, acting: bool, fresh: bool = False, actions: Iterable[Action] = ACTIONS
+    scope: Scope,
+    *,
+    acting: bool,
+    fresh: bool = False,
+    several: bool = False,
+    actions: Iterable[Action] = ACTIONS,
 ) -> list[Action]:
-    """The actions of a place, without those that act when acting is off, and those that need a fresh house."""
+    """The actions of a place; without those that act when acting is off, and those that it has no use for now."""
     return [
         action
         for action in actions
         if action.scope in ("everywhere", scope)
         and (acting or not action.acts)
         and (fresh or not action.fresh)
+        and (several or not action.several)
     ]

@@ -23,6 +23,7 @@ from textual.driver import Driver
 from textual.timer import Timer
 
 from console.acting import Acting
+from console.cores import Attached, Cores
 from console.desk import ADDRESS, Desk
 from console.feed import Feed
 from console.keymap import keymap
@@ -37,14 +38,17 @@ from core.protocol import Core
 
 log = logging.getLogger(__name__)
 
+ACore = Core | Callable[[], Awaitable[Core]]
+
 OnQuit = Callable[[bool], Awaitable[None]]
 """Lets go of the core; True means at once, without draining."""
 
 
 class ConsoleApp(App[None]):
-    """The console over one core.
+    """The console over one core, or over several.
 
-    `core` is a core, or a function that makes one when the first picture stands. With `embedded` the core ends
+    `core` is a core, or a function that makes one when the first picture stands; or several of these by name. With
+    `embedded` the core ends
     with the console, so that leaving asks while turns are in flight. `on_quit` replaces `core.aclose()`, and
     `address` and `model` are where clients reach the core and what they may ask for, for the hints in empty panes.
     With `playable` the key of the sandbox is offered while nobody has come. Raises SettingsError for a theme or a
@@ -79,7 +83,7 @@ class ConsoleApp(App[None]):
 
     def __init__(  # noqa: PLR0913 - what the command line decides, by name
         self,
-        core: Core | Callable[[], Awaitable[Core]],
+        core: ACore | Mapping[str, ACore],
         *,
         read_only: bool = False,
         theme: str = "dark",
@@ -110,19 +114,15 @@ class ConsoleApp(App[None]):
         self._dark = ExitStack()
         self._leaving = False
         self._asking = False
-        state = ConsoleState()
-        feed = Feed(
-            _connector(core),
-            state,
-            clock or SystemClock(),
-            on_change=self.wake,
-            on_fatal=self._fatal,
-            pace=min(0.1, self._frame_seconds),
-        )
+        named = core if isinstance(core, Mapping) else {title: core}
         self.desk = Desk(
-            state=state,
-            feed=feed,
-            acting=Acting(feed, read_only=read_only),
+            cores=Cores(
+                [
+                    self._attached(number, name, each, clock or SystemClock())
+                    for number, (name, each) in enumerate(named.items())
+                ]
+            ),
+            acting=Acting(read_only=read_only),
             keys=keymap_in_force,
             looks=self._looks,
             wake=self.wake,
@@ -133,6 +133,18 @@ class ConsoleApp(App[None]):
             address=address,
             model=model,
         )
+
+    def _attached(self, number: int, name: str, core: ACore, clock: Clock) -> Attached:
+        state = ConsoleState(number=number)
+        feed = Feed(
+            _connector(core),
+            state,
+            clock,
+            on_change=self.wake,
+            on_fatal=self._fatal,
+            pace=min(0.1, self._frame_seconds),
+        )
+        return Attached(number, name, state, feed)
 
     @property
     def native_ansi_color(self) -> bool:
@@ -172,7 +184,8 @@ class ConsoleApp(App[None]):
 
     def _start_feed(self) -> None:
         self.draw()
-        self.run_worker(self.desk.feed.run(), group="feed", exit_on_error=True)
+        for core in self.desk.cores:
+            self.run_worker(core.feed.run(), group="feed", exit_on_error=True)
 
     def _handle_exception(self, error: Exception) -> None:
         log.error("the console broke", exc_info=error)
@@ -201,7 +214,7 @@ class ConsoleApp(App[None]):
     def draw(self) -> None:
         """Draw one frame: what changed since the last one, on every screen that is open."""
         self._frame = None
-        self.desk.note(self.desk.state.take_changed(self.desk.feed.now()))
+        self.desk.note()
         for screen in self.screen_stack:
             if isinstance(screen, DeskScreen) and screen.is_mounted:
                 screen.draw()
@@ -255,7 +268,7 @@ class ConsoleApp(App[None]):
         self.run_worker(self._quit(now, ask=ask, play=play), group="quit", exclusive=True)
 
     async def _quit(self, now: bool, *, ask: bool, play: bool) -> None:
-        turns = self.desk.state.totals.in_flight
+        turns = self.desk.cores.totals().in_flight
         if turns and ask and not now and self._embedded and not await self._may_cut(turns):
             return
         self._leaving, self.play = True, play
@@ -276,8 +289,10 @@ class ConsoleApp(App[None]):
     async def _let_go(self, now: bool) -> None:
         if self._on_quit is not None:
             await self._on_quit(now)
-        elif self.desk.feed.core is not None:
-            await self.desk.feed.core.aclose()
+            return
+        for attached in self.desk.cores:
+            if attached.feed.core is not None:
+                await attached.feed.core.aclose()
 
     async def _may_cut(self, turns: int) -> bool:
         from console.screens.ask import AskScreen, Question
@@ -296,7 +311,7 @@ class ConsoleApp(App[None]):
             self._asking = False
 
 
-def _connector(core: Core | Callable[[], Awaitable[Core]]) -> Callable[[], Awaitable[Core]]:
+def _connector(core: ACore) -> Callable[[], Awaitable[Core]]:
     if callable(core):
         return core
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from console.acting import Acting
-from console.actions import BY_ID
-from console.feed import Feed
+from console.actions import BY_ID, Target
+from console.cores import Attached, Cores
+from console.instances import INSTANCES
 from console.keymap import Keymap
 from console.look import Looks
 from console.panes.catalog import PANES
+from console.panes.merged import RowOf, merged
 from console.panes.model import PaneModel
+from console.panes.pane import Pane
 from console.panes.runs import abort_answer
 from console.state import Changed, ConsoleState
 
@@ -37,18 +41,19 @@ class Said:
     tone: str = ""
     run_id: str | None = None
     """The run whose abort it tells of, step by step, once the core has acknowledged it."""
+    core: int = 0
+    """The core that the run is of."""
 
 
 @dataclass(slots=True)
 class Desk:
-    """The state, the link, the hands, the keys and the looks of one console.
+    """The cores, the hands, the keys and the looks of one console.
 
     `wake` asks for a frame, `leave` quits (True: at once), `restyle` draws everything in another theme. `play` leaves
     as `leave` does and has the sandbox opened instead; it is None where that would close somebody's house.
     """
 
-    state: ConsoleState
-    feed: Feed
+    cores: Cores
     acting: Acting
     keys: Keymap
     looks: Looks
@@ -61,21 +66,53 @@ class Desk:
     model: str = "auto"
     """The model that an example asks for."""
     said: Said = field(default_factory=Said)
-    models: dict[str, PaneModel] = field(default_factory=lambda: {pane.id: PaneModel(pane) for pane in PANES})
+    models: dict[str, PaneModel] = field(default_factory=dict)
+    """By the pane's id."""
     watching: list[PaneModel] = field(default_factory=list)
     """Models beside those of the seven panes that want to know what changed."""
 
-    def say(self, text: str, tone: str = "", *, run_id: str | None = None) -> None:
+    def __post_init__(self) -> None:
+        self.models = {pane.id: self.model_of(pane) for pane in PANES}
+        if self.cores.several:
+            self.models[INSTANCES.id] = PaneModel(INSTANCES)
+
+    def model_of(
+        self,
+        pane: Pane[Any, ConsoleState],
+        only: Callable[[Any], bool] | None = None,
+        *,
+        of_core: int | None = None,
+    ) -> PaneModel:
+        """A model of this pane over all cores, or of one of them, with the rows that `only` lets through."""
+        if not self.cores.several:
+            return PaneModel(pane, only=only)
+
+        def lets_through(placed: RowOf[Any]) -> bool:
+            return of_core in (None, placed.core) and (only is None or only(placed.row))
+
+        return PaneModel(merged(pane, self.cores), only=lets_through)
+
+    @property
+    def drawn_from(self) -> Cores | ConsoleState:
+        """What the panes draw from: the one state, or all cores."""
+        return self.cores if self.cores.several else self.cores[0].state
+
+    def core_of(self, target: Target) -> Attached:
+        """The core that a command for this target goes to."""
+        return self.cores[target.core]
+
+    def say(self, text: str, tone: str = "", *, run_id: str | None = None, core: int = 0) -> None:
         """Answer the operator in the status line; see `Said`."""
-        self.said = Said(text, tone, run_id)
+        self.said = Said(text, tone, run_id, core)
         self.wake()
 
     def answer(self) -> Said:
         """What the status line says now."""
-        walk = self.state.walks.by_run.get(self.said.run_id or "")
+        core = self.cores[self.said.core]
+        walk = core.state.walks.by_run.get(self.said.run_id or "")
         if walk is None or self.said.run_id is None:
             return self.said
-        text, tone = abort_answer(walk, self.said.run_id, self.feed.now())
+        text, tone = abort_answer(walk, self.said.run_id, core.now())
         return Said(text, tone)
 
     def next_theme(self) -> None:
@@ -84,22 +121,30 @@ class Desk:
         self.restyle()
         self.say(f"theme: {look.name}")
 
-    def note(self, changed: Changed) -> None:
-        """Tell every pane what changed."""
-        for model in self.models.values():
-            model.note(changed)
-        for model in self.watching:
-            model.note(changed)
+    def note(self) -> None:
+        """Tell every pane what changed since the last time."""
+        every = [*self.models.values(), *self.watching]
+        for core in self.cores:
+            changed = core.state.take_changed(core.now())
+            for model in every:
+                model.note(changed)
+        if self.cores.several:
+            # how old each core's word is changes by itself
+            self.models[INSTANCES.id].note(Changed(everything=True))
+        if self.cores.choose_speakers():
+            for model in every:
+                if model.pane.house_wide:
+                    model.note(Changed(everything=True))
 
     def catch_up(self, model: PaneModel) -> None:
         """Bring one pane up to what is known now: a key may be pressed before the next frame."""
-        self.note(self.state.take_changed(self.feed.now()))
-        model.catch_up(self.state)
+        self.note()
+        model.catch_up(self.drawn_from)
 
     @property
     def fresh(self) -> bool:
         """Whether the house may be closed for the sandbox: it is ours, nothing is set up, and nobody has come yet."""
-        return self.play is not None and self.state.head is not None and not self.state.rows.count()
+        return self.play is not None and self.cores.known and not self.cores[0].state.rows.count()
 
     @property
     def way_to_sandbox(self) -> str:
@@ -114,4 +159,4 @@ class Desk:
     @property
     def stale(self) -> bool:
         """Whether what is shown may no longer be so."""
-        return self.feed.link in ("lost", "connecting") and self.state.head is not None
+        return self.cores.stale

@@ -39,13 +39,20 @@ class Keymap:
         return _SHOWN.get(key, key)
 
     def find(
-        self, scope: Scope, key: str, character: str | None, *, acting: bool, fresh: bool = False
+        self,
+        scope: Scope,
+        key: str,
+        character: str | None,
+        *,
+        acting: bool,
+        fresh: bool = False,
+        several: bool = False,
     ) -> Action | None:
         """The action of a key press: `key` is the terminal's name of it, `character` what it would type."""
         pressed = {normal(key)}
         if character is not None and character.isprintable():
             pressed = {normal(character)}
-        for action in offered(scope, acting=acting, fresh=fresh):
+        for action in offered(scope, acting=acting, fresh=fresh, several=several):
             if self.keys[action.id] in pressed:
                 return action
         return None
@@ -89,7 +96,7 @@ def keymap(keys: Mapping[str, str] | None = None) -> Keymap:
 def _refuse_clashes(chosen: Mapping[str, str]) -> None:
     for scope in ("panes", "session"):
         taken: dict[str, str] = {}
-        for action in offered(scope, acting=True, fresh=True):
+        for action in offered(scope, acting=True, fresh=True, several=True):
             other = taken.setdefault(chosen[action.id], action.id)
             if other != action.id:
                 raise SettingsError(

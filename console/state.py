@@ -10,9 +10,9 @@ takes it, so that a frame costs what changed and not what the house holds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 from console.places import Places
 from console.times import day, moment
@@ -77,9 +77,17 @@ class FindingKey(NamedTuple):
     key: str
 
 
-Key = str | int | CostKey | FindingKey
+class At(NamedTuple):
+    """What a row is known by among those of several cores."""
+
+    core: int
+    key: Any
+    """What its own core knows it by."""
+
+
+Key = str | int | CostKey | FindingKey | At
 """What a row is known by: a model, user, run or session; a cost's scope and key; a finding's kind and key; an
-entry's number.
+entry's number. Among several cores, the number of the core as well.
 """
 
 
@@ -89,6 +97,8 @@ class Changed:
 
     everything: bool = False
     rows: dict[Table, set[Key]] = field(default_factory=dict)
+    core: int = 0
+    """The number of the core that they are of."""
 
     def __bool__(self) -> bool:
         return self.everything or bool(self.rows)
@@ -191,6 +201,8 @@ class ConsoleState:
     noted: int = 0
     changed: Changed = field(default_factory=Changed)
     arriving: tuple[ViewHead, Rows] | None = None
+    number: int = 0
+    """The core's place among those that the console is attached to."""
 
     def take_changed(self, now: int) -> Changed:
         """What changed since the last call, up to the core's time `now` in milliseconds."""
@@ -199,8 +211,14 @@ class ConsoleState:
         for key in self.trends.spent.forget(now):
             if key is not None:
                 self.changed.add("costs", key)
-        changed, self.changed = self.changed, Changed()
+        changed, self.changed = self.changed, Changed(core=self.number)
+        changed.core = self.number
         return changed
+
+    def count(self, table: Table) -> int:
+        """How many rows there are of that kind."""
+        held: Sized = self.journal if table == "journal" else getattr(self.rows, table)
+        return len(held)
 
     def entry(self, number: int) -> Entry | None:
         """The journal's entry of that number, unless it is no longer kept."""

@@ -36,7 +36,7 @@ async def pictures() -> dict[str, str]:
             app = ConsoleApp(play.core, clock=play.clock, title="maitred sandbox")
             found = {}
             async with app.run_test(size=SIZE) as pilot:
-                while app.desk.feed.link != "live":
+                while app.desk.cores[0].feed.link != "live":
                     await pilot.pause(0.05)
                 for _ in range(WATCHED_SECONDS // _STEP_SECONDS):
                     await play.play(_STEP_SECONDS)
@@ -52,7 +52,7 @@ async def pictures() -> dict[str, str]:
 
 async def _caught_up(app: ConsoleApp, pilot: Pilot[None], play: Stepped) -> None:
     """The console reads by the clock that stands still: what has happened is on its screen when it has read it all."""
-    while app.desk.state.cursor != play.core.journal.cursor:
+    while app.desk.cores[0].state.cursor != play.core.journal.cursor:
         await play.play(0.1)
         await pilot.pause()
     app.draw()

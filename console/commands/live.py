@@ -10,7 +10,7 @@ import click
 
 from console.commands.common import load_settings, ready_folders
 from console.commands.health.terminal import require_terminal
-from console.commands.way import Way, remote_core, way_to_a_core
+from console.commands.way import Way, names_of, remote_core, ways_to_cores
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
@@ -84,16 +84,23 @@ def _import_embedded() -> type[EmbeddedCore]:
 
 
 @click.command()
-@click.argument("url", required=False)
+@click.argument("urls", nargs=-1, metavar="[URL ...]")
 @click.option("--read-only", is_flag=True, help="Show only; no key acts.")
-@way_to_a_core
-def attach(url: str | None, read_only: bool, way: Way) -> None:
-    """Open the console over a core that runs elsewhere; it stays when the console leaves."""
+@ways_to_cores
+def attach(urls: tuple[str, ...], read_only: bool, ways: list[Way]) -> None:
+    """Open the console over one or several cores that run elsewhere; they stay when the console leaves."""
     require_terminal()
     loaded = load_settings(None, with_keys=False)
-    core = remote_core(url, way)
+    cores = [remote_core(url, way) for url, way in zip(urls or (None,), ways, strict=True)]
+    found = [core.url for core in cores]
+    names = names_of(found)
     app = console_over(
-        core, loaded, title=f"maitred {core.url}", address=core.url, embedded=False, read_only=read_only
+        cores[0] if len(cores) == 1 else dict(zip(names, cores, strict=True)),
+        loaded,
+        title=f"maitred {found[0]}" if len(cores) == 1 else "maitred",
+        address=found[0],
+        embedded=False,
+        read_only=read_only,
     )
     raise SystemExit(run_console(app))
 

@@ -6,7 +6,7 @@ import functools
 import os
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -40,14 +40,81 @@ def way_to_a_core(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("--token-env and --token-file both name a token; give one of them")
         return command(*args, way=Way(token_env, token_file, ca), **rest)
 
+    return _with_options(with_way)
+
+
+def ways_to_cores(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command of several cores the options of the way, and hand it one of the `ways` for each of its `urls`.
+
+    Each option is given once, for all of them, or as often as there are addresses, in their order.
+    """
+
+    @functools.wraps(command)
+    def with_ways(
+        *args: Any,
+        urls: tuple[str, ...],
+        token_env: tuple[str, ...],
+        token_file: tuple[str, ...],
+        ca: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        if token_env and token_file:
+            raise click.UsageError("--token-env and --token-file both name a token; give one of them")
+        count = max(1, len(urls))
+        given = {"--token-env": token_env, "--token-file": token_file, "--ca": ca}
+        each = [_for_each(name, values, count) for name, values in given.items()]
+        return command(*args, urls=urls, ways=[Way(*values) for values in zip(*each, strict=True)], **rest)
+
+    return _with_options(with_ways, multiple=True)
+
+
+def _for_each(name: str, values: tuple[str, ...], count: int) -> list[str | None]:
+    if len(values) not in (0, 1, count):
+        raise click.UsageError(
+            f"{name} was given {len(values)} times for {count} addresses; give it once, or once for each"
+        )
+    return [*values] if len(values) == count else [values[0] if values else None] * count
+
+
+def _with_options(command: Callable[..., Any], *, multiple: bool = False) -> Callable[..., Any]:
+    more = " Once for all addresses, or once for each." if multiple else ""
     options = (
-        click.option("--token-env", help="The variable that holds the token; else the local one is used."),
         click.option(
-            "--token-file", type=click.Path(), help="The file that holds it, readable for you alone."
+            "--token-env",
+            multiple=multiple,
+            help=f"The variable that holds the token; else the local one is used.{more}",
         ),
-        click.option("--ca", type=click.Path(), help="The PEM file of who signed the core's certificate."),
+        click.option(
+            "--token-file",
+            multiple=multiple,
+            type=click.Path(),
+            help=f"The file that holds it, readable for you alone.{more}",
+        ),
+        click.option(
+            "--ca",
+            multiple=multiple,
+            type=click.Path(),
+            help=f"The PEM file of who signed the core's certificate.{more}",
+        ),
     )
-    return functools.reduce(lambda made, option: option(made), reversed(options), with_way)
+    return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def names_of(urls: Sequence[str]) -> list[str]:
+    """What tells these addresses from one another: their hosts, and their ports as well where hosts are alike.
+
+    Raises click.UsageError for two that are the same.
+    """
+    parts = [urlsplit(url) for url in urls]
+    for number, url in enumerate(urls):
+        if url in urls[:number]:
+            raise click.UsageError(f"{url} was given twice")
+    hosts = [part.hostname or part.netloc for part in parts]
+    names = [host if hosts.count(host) == 1 else part.netloc for host, part in zip(hosts, parts, strict=True)]
+    # of one port two schemes may be served; nobody does it, but rows of two cores must never have one name
+    return [
+        name if names.count(name) == 1 else url.rstrip("/") for name, url in zip(names, urls, strict=True)
+    ]
 
 
 def remote_core(url: str | None, way: Way) -> RemoteCore:

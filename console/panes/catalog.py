@@ -13,9 +13,10 @@ from console.panes.runs import RUNS
 from console.panes.seats import SEATS
 from console.panes.sessions import SESSIONS
 from console.panes.strikes import STRIKES
+from console.state import ConsoleState
 
-PANES: tuple[Pane[Any], ...] = (QUEUES, RUNS, SESSIONS, STRIKES, COST, JOURNAL, FINDINGS)
+PANES: tuple[Pane[Any, ConsoleState], ...] = (QUEUES, RUNS, SESSIONS, STRIKES, COST, JOURNAL, FINDINGS)
 """What the keys 1 to 7 show; the action that shows a pane has the pane's id."""
 
-BEHIND: dict[str, Pane[Any]] = {QUEUES.id: SEATS}
+BEHIND: dict[str, Pane[Any, ConsoleState]] = {QUEUES.id: SEATS}
 """The pane that Enter opens from a row of another; from all others it opens the session."""

@@ -61,9 +61,10 @@ def _target(state: ConsoleState, line: CostLine) -> Target:
             return Target(label=f"{cost.scope} {cost.key}")
 
 
-COST: Pane[CostLine] = Pane(
+COST: Pane[CostLine, ConsoleState] = Pane(
     id="cost",
     title="cost",
+    house_wide=True,
     columns=(
         Column(
             "cost",

@@ -15,7 +15,7 @@ from console.panes.pane import Pane
 Test = Callable[[Any], bool]
 
 
-def matcher(pane: Pane[Any], text: str) -> Test | None:
+def matcher(pane: Pane[Any, Any], text: str) -> Test | None:
     """The test that a filter's text stands for, or None when it lets everything pass."""
     tests = [_test(pane, word) for word in text.lower().split() if word != "-"]
     if not tests:
@@ -23,7 +23,7 @@ def matcher(pane: Pane[Any], text: str) -> Test | None:
     return lambda row: all(test(row) for test in tests)
 
 
-def _test(pane: Pane[Any], word: str) -> Test:
+def _test(pane: Pane[Any, Any], word: str) -> Test:
     if word.startswith("-"):
         inner = _test(pane, word[1:])
         return lambda row: not inner(row)

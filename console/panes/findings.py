@@ -61,7 +61,7 @@ def _target(state: ConsoleState, finding: FindingRow) -> Target:
     )
 
 
-FINDINGS: Pane[FindingRow] = Pane(
+FINDINGS: Pane[FindingRow, ConsoleState] = Pane(
     id="findings",
     title="findings",
     columns=(

@@ -15,17 +15,22 @@ _MOST_LINES = 3
 
 
 class HitItem:
-    """One message that was found; `wanted` are the folded words that it was found by."""
+    """One message that was found, in the core of that number; `wanted` are the folded words that it was found by.
+
+    `instance` is the core's name, where there are several.
+    """
 
     chooses = True
 
-    def __init__(self, hit: SearchHit, wanted: Set[str]) -> None:
+    def __init__(self, hit: SearchHit, wanted: Set[str], *, core: int = 0, instance: str = "") -> None:
         self.hit = hit
+        self.core = core
+        self._instance = f"{neutral(instance, 40)}  " if instance else ""
         self._wanted = wanted
 
     @property
     def key(self) -> Hashable:
-        return (self.hit.session_key, self.hit.seq)
+        return (self.core, self.hit.session_key, self.hit.seq)
 
     def blocks(self) -> int:
         return 1
@@ -33,7 +38,7 @@ class HitItem:
     def block(self, number: int, cells: int) -> Sequence[Line]:
         hit, room = self.hit, max(2, cells - _MARGINS)
         at = neutral(hit.timestamp[:19].replace("T", " "))
-        head = f"{at}  {fit(neutral(hit.role, 40), 9)}"
+        head = f"{at}  {self._instance}{fit(neutral(hit.role, 40), 9)}"
         shown = [Line(head, (Span(fit(neutral(hit.session_key), room - len(head) - 1).rstrip(), "strong"),))]
         broken = wrap(neutral(hit.snippet), room)
         if len(broken) > _MOST_LINES:

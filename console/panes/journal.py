@@ -177,7 +177,7 @@ def _target(state: ConsoleState, entry: Entry) -> Target:
             return Target(label=subject(entry.event))
 
 
-JOURNAL: Pane[Entry] = Pane(
+JOURNAL: Pane[Entry, ConsoleState] = Pane(
     id="journal",
     title="journal",
     columns=(
@@ -187,6 +187,7 @@ JOURNAL: Pane[Entry] = Pane(
             8,
             lambda entry, now: Cell(units.clock_time(entry.event.at), "dim"),
             lambda entry: entry.number,
+            sort_across=lambda entry: (entry.event.at, entry.number),
         ),
         Column(
             "what", "WHAT", 22, lambda entry, now: what(entry.event), lambda entry: what(entry.event).text

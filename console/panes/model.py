@@ -14,7 +14,7 @@ from console.actions import Target
 from console.panes.filter import matcher
 from console.panes.order import Order
 from console.panes.pane import Pane
-from console.state import Changed, ConsoleState, Key
+from console.state import Changed, Key
 
 _MANY = 1_000
 """From how many changed rows on it is looked at whether reading all of them anew is cheaper."""
@@ -23,7 +23,7 @@ _MANY = 1_000
 class PaneModel:
     """One pane of one console; kept while others are shown, so that filter and cursor are there on the way back."""
 
-    def __init__(self, pane: Pane[Any], *, only: Callable[[Any], bool] | None = None) -> None:
+    def __init__(self, pane: Pane[Any, Any], *, only: Callable[[Any], bool] | None = None) -> None:
         self.pane = pane
         self.sort = pane.sort
         self.descending = pane.descending
@@ -63,8 +63,8 @@ class PaneModel:
         """How many rows changed since the pane was frozen."""
         return len(self._pending) if self.frozen else 0
 
-    def catch_up(self, state: ConsoleState) -> None:
-        """Take over what changed, unless the pane is frozen."""
+    def catch_up(self, state: Any) -> None:
+        """Take over what changed in what the pane draws from, unless it is frozen."""
         if self.frozen or not (self._renew or self._pending):
             return
         anchor = self._anchor()
@@ -141,7 +141,7 @@ class PaneModel:
         """The row under the cursor."""
         return None if self._cursor is None else self._order.row(self._cursor)
 
-    def target(self, state: ConsoleState) -> Target | None:
+    def target(self, state: Any) -> Target | None:
         """What a command pressed now would aim at, as it was drawn."""
         row = self.selected()
         return None if row is None else self.pane.target(state, row)

@@ -14,6 +14,7 @@ from console.actions import Target
 from console.state import Changed, ConsoleState, Key
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 Tone = Literal["", "dim", "good", "warn", "bad", "accent", "strong"]
 """What a cell means; the theme says how it looks. A tone never stands alone: a glyph or a word says the same."""
@@ -44,6 +45,8 @@ class Column(Generic[R]):
     grow: int = 0
     ideal: int = 0
     """The width, where it grows, that it should have before columns that matter less come in."""
+    sort_across: Callable[[R], Any] | None = None
+    """How it sorts among rows of several cores, where what it sorts by otherwise is each core's own."""
 
 
 class Fact(NamedTuple):
@@ -55,20 +58,23 @@ class Fact(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Pane(Generic[R]):
-    """One pane. `changed` says which of its keys to look at again; `row` gives None for a row that is gone."""
+class Pane(Generic[R, S]):
+    """One pane over `S`, which is one core's state, or several cores.
+
+    `changed` says which of its keys to look at again; `row` gives None for a row that is gone.
+    """
 
     id: str
     title: str
     columns: tuple[Column[R], ...]
     sort: str
     descending: bool
-    keys: Callable[[ConsoleState], Iterable[Key]]
-    row: Callable[[ConsoleState, Any], R | None]
+    keys: Callable[[S], Iterable[Key]]
+    row: Callable[[S, Any], R | None]
     changed: Callable[[Changed], set[Key]]
     search: Callable[[R], str]
     facts: Callable[[R, int], list[Fact]]
-    target: Callable[[ConsoleState, R], Target]
+    target: Callable[[S, R], Target]
     empty: tuple[str, ...]
     worth: tuple[str, ...] = ("abort", "evict", "dirty")
     """The ids of the actions on a row that the footer names first."""
@@ -77,6 +83,10 @@ class Pane(Generic[R]):
     scope_of: Callable[[R], str] = lambda row: ""
     follow: bool = False
     """Whether the top stays in sight, with no cursor, until the operator moves it."""
+    house_wide: bool = False
+    """Whether all instances of one house tell the same rows."""
+    stale: Callable[[R], bool] = lambda row: False
+    """Whether a row may no longer be so, while others are."""
 
     def column(self, column_id: str) -> Column[R]:
         """The column of that id; raises KeyError."""

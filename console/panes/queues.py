@@ -96,9 +96,10 @@ def _queue_facts(line: QueueLine, now: int) -> list[Fact]:
     ]
 
 
-QUEUES: Pane[QueueLine] = Pane(
+QUEUES: Pane[QueueLine, ConsoleState] = Pane(
     id="queues",
     title="queues",
+    house_wide=True,
     columns=(
         Column(
             "model",

@@ -189,7 +189,7 @@ def _target(state: ConsoleState, line: RunLine) -> Target:
     return session_target(state, line.run.session_key, run_id=line.run.run_id)
 
 
-RUNS: Pane[RunLine] = Pane(
+RUNS: Pane[RunLine, ConsoleState] = Pane(
     id="runs",
     title="runs",
     columns=(

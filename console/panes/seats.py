@@ -100,9 +100,10 @@ def _target(state: ConsoleState, line: SeatLine) -> Target:
     )
 
 
-SEATS: Pane[SeatLine] = Pane(
+SEATS: Pane[SeatLine, ConsoleState] = Pane(
     id="seats",
     title="seats",
+    house_wide=True,
     columns=(
         Column("state", "SEAT", 9, lambda line, now: _seat(line), _rank),
         Column(

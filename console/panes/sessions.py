@@ -152,7 +152,7 @@ def _target(state: ConsoleState, line: SessionLine) -> Target:
     )
 
 
-SESSIONS: Pane[SessionLine] = Pane(
+SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
     id="sessions",
     title="sessions",
     columns=(

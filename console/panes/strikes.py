@@ -46,9 +46,10 @@ def _facts(line: PinLine, now: int) -> list[Fact]:
     ]
 
 
-STRIKES: Pane[PinLine] = Pane(
+STRIKES: Pane[PinLine, ConsoleState] = Pane(
     id="strikes",
     title="strikes",
+    house_wide=True,
     columns=(
         Column(
             "strikes",

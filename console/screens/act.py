@@ -13,6 +13,7 @@ from textual.app import App
 from console import units
 from console.acting import REASON
 from console.actions import Action, Impossible, Target, tier
+from console.cores import Attached
 from console.desk import Desk
 from console.state import refuse_abort, send_abort
 from core.protocol import (
@@ -45,11 +46,17 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
                 "nothing to undo: only the last mark, pause or model of one thing can be taken back", "warn"
             )
         for command in undo:
-            if not await _send(desk, command):
+            core = next((core for core in desk.cores if core.feed is desk.acting.undo_on), desk.cores[0])
+            if not await _send(desk, command, core):
                 return
         return
     if isinstance(target, str):
         desk.say(target, "warn")
+        return
+    core = desk.core_of(target)
+    refusal = desk.acting.refusal(action, on=core.feed)
+    if refusal is not None:
+        desk.say(f"{core.name}: {refusal}" if desk.cores.several else refusal, "warn")
         return
     if action.danger == "menu" or _asks_which(action, target):
         chosen = await _choose(app, desk, action, target)
@@ -63,11 +70,11 @@ async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -
         desk.say(made.why, "warn")
         return
     if tier(made) == "at once":
-        await _send(desk, made)
+        await _send(desk, made, core)
         return
     decided = await _ask(app, desk, action, target, made)
     if decided is not None:
-        await _send(desk, decided)
+        await _send(desk, decided, core)
 
 
 def _asks_which(action: Action, target: Target) -> bool:
@@ -86,12 +93,12 @@ async def _choose(app: App[Any], desk: Desk, action: Action, target: Target) -> 
 
     match action.id:
         case "pause":
-            paused = any(queue.paused for queue in desk.state.rows.queues.values())
+            paused = any(queue.paused for queue in desk.core_of(target).state.rows.queues.values())
             menu = pause_menu(target, any_paused=paused)
         case "unpin":
             menu = unpin_menu(target)
         case "model":
-            models = sorted(desk.state.rows.models)
+            models = sorted(desk.core_of(target).state.rows.models)
             if not models:
                 desk.say(
                     "no model is known here yet: one shows when a queue, a pin or a run names it", "warn"
@@ -109,7 +116,8 @@ async def _ask(
     """The second and third tier: say what will be lost, and ask. None when nothing is to be done."""
     from console.screens.ask import AskScreen, Question
 
-    preview = await desk.acting.preview(command)
+    core = desk.core_of(target)
+    preview = await desk.acting.preview(command, core.feed)
     if isinstance(preview, Refused):
         desk.say(f"{_name(command)} refused: {preview.message}", "warn")
         return None
@@ -120,7 +128,7 @@ async def _ask(
     answer = await app.push_screen_wait(
         AskScreen(
             Question(
-                title=f"{_name(command).capitalize()} {_aim(command)}?",
+                title=f"{_name(command).capitalize()} {_aim(command)}{_there(desk, core)}?",
                 losses=_losses(command, target, preview),
                 verb=_verb(action, command),
                 number=preview.targets if many else None,
@@ -137,16 +145,22 @@ async def _ask(
     return msgspec.structs.replace(command, reason=answer.reason or REASON, cursor=cursor)
 
 
-async def _send(desk: Desk, command: AnyCommand) -> bool:
+def _there(desk: Desk, core: Attached) -> str:
+    """Where it is to be done, when there is more than one place."""
+    return f" on {core.name}" if desk.cores.several else ""
+
+
+async def _send(desk: Desk, command: AnyCommand, core: Attached) -> bool:
     """Whether it was done; told either way."""
-    desk.say(f"{_name(command)} {_aim(command)}: sent …", "dim")
+    desk.say(f"{_name(command)} {_aim(command)}{_there(desk, core)}: sent …", "dim")
     if isinstance(command, AbortRun):
-        send_abort(desk.state, command.run_id, desk.feed.now())
-    pin = desk.state.rows.pins.get(target_of(command))
-    outcome = await desk.acting.perform(command, pin=pin)
+        send_abort(core.state, command.run_id, core.now())
+    pin = core.state.rows.pins.get(target_of(command))
+    outcome = await desk.acting.perform(command, core.feed, pin=pin)
     match outcome:
         case Done() if isinstance(command, AbortRun):
-            desk.say(f"✓ {_name(command)} {_aim(command)}: {outcome.message}", "good", run_id=command.run_id)
+            told = f"✓ {_name(command)} {_aim(command)}: {outcome.message}"
+            desk.say(told, "good", run_id=command.run_id, core=core.number)
         case Done():
             told = f"{_aim(command)}: {outcome.message}"
             if desk.acting.undo and tier(command) == "at once":
@@ -155,7 +169,7 @@ async def _send(desk: Desk, command: AnyCommand) -> bool:
             desk.say(f"✓ {_name(command)} {told}", "good")
         case Refused():
             if isinstance(command, AbortRun):
-                refuse_abort(desk.state, command.run_id)
+                refuse_abort(core.state, command.run_id)
             told = outcome.message
             if isinstance(command, EvictSession) and _BUSY in outcome.code:
                 told = "a turn is running; C aborts its turn and closes it"

@@ -11,7 +11,9 @@ from textual.message import Message
 from textual.screen import Screen
 
 from console.actions import Action, Scope, Target, offered
+from console.cores import Attached, Cores
 from console.desk import Desk
+from console.instances import OLD_MS, link
 from console.screens.closing import ClosesOnce
 from console.text import neutral, width
 from console.widgets.line import Part
@@ -33,10 +35,6 @@ class Typed(Screen[None]):
     @abstractmethod
     def all_typed_below(self) -> None:
         """There are no more of these."""
-
-
-_OLD_MS = 4_000
-"""From this age on the header tells how old the data is."""
 
 
 class DeskScreen(ClosesOnce[None]):
@@ -107,6 +105,7 @@ class DeskScreen(ClosesOnce[None]):
             event.character,
             acting=not self.desk.acting.read_only,
             fresh=self.desk.fresh,
+            several=self.desk.cores.several,
         )
         if action is not None and (not self.typing or _works_while_typing(action, event)):
             event.stop()
@@ -142,7 +141,12 @@ class DeskScreen(ClosesOnce[None]):
         """The keys worth knowing, the most important first; how to leave is always among them."""
         fresh = self.desk.fresh
         # in a fresh house there is nothing to act on
-        here = offered(self.scope, acting=self.desk.acting.armed and not fresh, fresh=fresh)
+        here = offered(
+            self.scope,
+            acting=self.desk.acting.armed and not fresh,
+            fresh=fresh,
+            several=self.desk.cores.several,
+        )
         first = [action for wanted in self.worth for action in here if action.id == wanted and not fresh]
         shown = (action for action in here if action.footer and self.offers(action))
         others = sorted(shown, key=lambda action: action.footer)
@@ -165,23 +169,50 @@ class DeskScreen(ClosesOnce[None]):
     def link_parts(self) -> list[Part]:
         """The core, whether it is there, and how old its last word is."""
         desk, look = self.desk, self.desk.looks.current
-        feed, age = desk.feed, desk.feed.age_ms()
-        # an answer comes every two seconds at least; what is younger than that is simply live
-        old = "" if age is None or age < _OLD_MS else f" {age // 1000}s"
-        data = "no data yet" if age is None else f"data {age // 1000}s old"
-        done, total = desk.state.view_progress() or (0, 0)
-        link = {
-            "live": Part(f"● live{old}", look.style("good")),
-            "loading": Part(f"◐ loading {done:,} of {total:,}", look.style("accent")),
-            "connecting": Part("◌ starting", look.style("accent")),
-            "lost": Part(f"✗ lost, {data}", look.style("bad")),
-        }[feed.link]
-        parts = [Part(f" {desk.title} ", look.style("strong")), link]
+        parts = [Part(f" {desk.title} ", look.style("strong"))]
+        if desk.cores.several:
+            parts += self._links(desk.cores)
+        else:
+            parts.append(self._link(desk.cores[0]))
         if desk.acting.read_only:
             parts.append(Part("  ◇ read-only", look.style("warn")))
         elif not desk.acting.armed:
             parts.append(Part("  ◇ disarmed", look.style("warn")))
         return parts
+
+    def _link(self, core: Attached) -> Part:
+        """One core in full."""
+        look, age = self.desk.looks.current, core.feed.age_ms()
+        old = "" if age is None or age < OLD_MS else f" {age // 1000}s"
+        data = "no data yet" if age is None else f"data {age // 1000}s old"
+        done, total = core.state.view_progress() or (0, 0)
+        return {
+            "live": Part(f"● live{old}", look.style("good")),
+            "loading": Part(f"◐ loading {done:,} of {total:,}", look.style("accent")),
+            "connecting": Part("◌ starting", look.style("accent")),
+            "lost": Part(f"✗ lost, {data}", look.style("bad")),
+        }[core.feed.link]
+
+    def _links(self, cores: Cores) -> list[Part]:
+        """How many cores there are of each kind; the names of those that are not well, as far as there is room."""
+        look = self.desk.looks.current
+        live = sum(core.feed.link == "live" for core in cores)
+        parts = [Part(f"● {live} live", look.style("good" if live else "dim"))]
+        for core in cores:
+            if core.feed.link == "live":
+                continue
+            cell = link(core)
+            age = core.feed.age_ms()
+            old = "" if age is None or core.feed.link != "lost" else f" {age // 1000}s"
+            parts.append(Part(f"  {cell.text[:1]} {core.name}{old}", look.style(cell.tone)))
+        return parts
+
+    def trouble_parts(self) -> list[Part]:
+        """Why the core cannot be reached now, for the status line; of several, the header and key 0 tell it."""
+        core = self.desk.cores[0]
+        if self.desk.cores.several or not core.stale:
+            return []
+        return [Part(f"{core.feed.trouble}; trying again  ", self.desk.looks.current.style("bad"))]
 
     def _help(self) -> None:
         from console.screens.help import HelpScreen
@@ -218,7 +249,7 @@ class DeskScreen(ClosesOnce[None]):
         elif target.explains is None:
             self.desk.say("nothing to explain here: choose somebody's seat, or a session", "warn")
         else:
-            _ = self.app.push_screen(WhyScreen(self.desk, *target.explains))
+            _ = self.app.push_screen(WhyScreen(self.desk, self.desk.core_of(target), *target.explains))
 
     def _arm(self) -> None:
         self.desk.say(self.desk.acting.toggle(), "accent")

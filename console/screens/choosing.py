@@ -25,7 +25,7 @@ def dirty_menu(target: Target) -> Menu:
     choices.append(Choice("all", "a", "all sessions, asks first"))
     if live and target.dirty:
         choices.append(Choice("clear", "c", "clear: take the mark back"))
-    facts = [f"session  {target.session_key or '–'}", f"project  {target.project or '–'}"]
+    facts = [f"session  {target.session_key or '–'}", f"project  {target.project or '–'}", *_where(target)]
     return Menu("Rebuild at the next use:", facts, choices)
 
 
@@ -38,7 +38,7 @@ def pause_menu(target: Target, *, any_paused: bool) -> Menu:
     choices.append(Choice("pause-all", "a", "pause all models"))
     if any_paused:
         choices.append(Choice("resume-all", "r", "resume all models: lifts every pause"))
-    return Menu("Admission:", [f"model  {target.model or '–'}"], choices)
+    return Menu("Admission:", [f"model  {target.model or '–'}", *_where(target)], choices)
 
 
 def unpin_menu(target: Target) -> Menu:
@@ -48,7 +48,11 @@ def unpin_menu(target: Target) -> Menu:
         Choice("release", "r", "release: repetitions may escalate it again", safe=True),
         Choice("strikes", "s", f"strikes: forget {times}"),
     ]
-    facts = [f"session  {target.session_key or '–'}", f"model    {target.pinned or '–'}, chosen"]
+    facts = [
+        f"session  {target.session_key or '–'}",
+        f"model    {target.pinned or '–'}, chosen",
+        *_where(target),
+    ]
     return Menu("Of this pin:", facts, choices)
 
 
@@ -64,8 +68,16 @@ def model_menu(target: Target, models: Sequence[str]) -> Menu:
         for letter, model in zip(_LETTERS, others, strict=False)
     ]
     how = "chosen" if target.explicit else "by itself"
-    facts = [f"session  {target.session_key or '–'}", f"model    {target.pinned or '–'}, {how}"]
+    facts = [
+        f"session  {target.session_key or '–'}",
+        f"model    {target.pinned or '–'}, {how}",
+        *_where(target),
+    ]
     return Menu("Keep on the model:", facts, choices)
+
+
+def _where(target: Target) -> list[str]:
+    return [f"on       {target.instance}"] if target.instance else []
 
 
 def chosen(  # noqa: PLR0911 - a table

@@ -50,7 +50,9 @@ class HelpScreen(ClosesOnce[None], ModalScreen[None]):
         if not acting.armed:
             state = "read-only" if acting.read_only else "disarmed: ! arms"
             shown.append(Paragraph("", f"Keys that act are not listed: this console is {state}.", "warn"))
-        here = offered(self._scope, acting=acting.armed, fresh=self._desk.fresh)
+        here = offered(
+            self._scope, acting=acting.armed, fresh=self._desk.fresh, several=self._desk.cores.several
+        )
         listed = [action for action in here if not (acting.read_only and action.id == "arm")]
         actions = sorted(listed, key=lambda action: action.group)
         for group, members in groupby(actions, key=lambda action: action.group):

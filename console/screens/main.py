@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,11 +13,15 @@ from textual.widgets import Input
 from console import units
 from console.actions import BY_ID, Scope, Target
 from console.desk import Desk
+from console.instances import INSTANCES
 from console.panes.catalog import BEHIND, PANES
 from console.panes.findings import FINDINGS
 from console.panes.journal import JOURNAL, worth_telling
 from console.panes.model import PaneModel
+from console.panes.pane import Pane
+from console.panes.runs import RUNS
 from console.screens.base import DeskScreen, Handlers
+from console.state import Table
 from console.trends import spark
 from console.widgets.facts import FactsPanel
 from console.widgets.field import Field
@@ -26,6 +30,17 @@ from console.widgets.table import LiveTable
 
 _FEW = 7
 """With never more turns than this the trend is drawn low."""
+
+_TABLES: dict[str, Table] = {
+    "queues": "queues",
+    "runs": "runs",
+    "sessions": "sessions",
+    "strikes": "pins",
+    "cost": "costs",
+    "journal": "journal",
+    "findings": "findings",
+}
+"""Pane → the rows that it shows."""
 
 _WIDE, _TALL = 112, 34
 """From these sizes on the facts stand beside the table, and the journal below it."""
@@ -49,7 +64,7 @@ class MainScreen(DeskScreen):
         self._stack: list[PaneModel] = [desk.models[first]]
         self._maximised = False
         self._frozen_at = 0
-        self._tail = PaneModel(JOURNAL, only=worth_telling)
+        self._tail = desk.model_of(JOURNAL, worth_telling)
         desk.watching.append(self._tail)
 
     def compose(self) -> ComposeResult:
@@ -88,7 +103,7 @@ class MainScreen(DeskScreen):
         def shows(pane_id: str) -> Callable[[], None]:
             return lambda: self.show(self.desk.models[pane_id])
 
-        panes = {pane.id: shows(pane.id) for pane in PANES}
+        panes = {pane_id: shows(pane_id) for pane_id in self.desk.models}
         return {
             **panes,
             "open": self._open,
@@ -132,10 +147,15 @@ class MainScreen(DeskScreen):
             self.desk.say(self._no_row(), "warn")
             return
         self.model.move(0)  # from now on it is the operator's row
-        target = self.model.pane.target(self.desk.state, row)
+        target = self.model.pane.target(self.desk.drawn_from, row)
+        if self.model.pane is INSTANCES:
+            self._show_runs_of(target.label)
+            return
         behind = BEHIND.get(self.model.pane.id)
         if behind is not None:
-            model = PaneModel(behind, only=lambda line: bool(line.seat.model == target.label))
+            model = self.desk.model_of(
+                behind, lambda line: bool(line.seat.model == target.label), of_core=target.core
+            )
             self.desk.watching.append(model)
             self._stack.append(model)
             self._shown()
@@ -147,8 +167,20 @@ class MainScreen(DeskScreen):
 
         first = "events" if self.model.pane.id == "runs" else "messages"
         _ = self.app.push_screen(
-            SessionScreen(self.desk, target.session_key, run_id=target.run_id, first=first)
+            SessionScreen(
+                self.desk,
+                target.session_key,
+                core=self.desk.core_of(target),
+                run_id=target.run_id,
+                first=first,
+            )
         )
+
+    def _show_runs_of(self, instance: str) -> None:
+        model = self.desk.models[RUNS.id]
+        self.show(model)
+        model.filter_by(f"instance:{instance}")
+        self.desk.say("only the runs of this instance; esc shows all")
 
     def _escape(self) -> None:
         if self.model.filter or self.query_one("#bar").display:
@@ -193,7 +225,7 @@ class MainScreen(DeskScreen):
 
     def _freeze(self) -> None:
         self.model.frozen = not self.model.frozen
-        self._frozen_at = self.desk.feed.now()
+        self._frozen_at = self.desk.cores.now()
         if self.model.frozen:
             self.desk.say("f goes on")
         else:
@@ -247,7 +279,7 @@ class MainScreen(DeskScreen):
         return self.model.pane.worth
 
     def pointed(self) -> Target | str:
-        return self.model.target(self.desk.state) or self._no_row()
+        return self.model.target(self.desk.drawn_from) or self._no_row()
 
     def aim(self) -> Target | str:
         """What is hit must be what the operator looks at: the drawn row, in sight, where they know the cursor to be."""
@@ -265,7 +297,7 @@ class MainScreen(DeskScreen):
         return target
 
     def example(self) -> str:
-        shown = self.desk.state.head is not None and not self.model.known
+        shown = self.desk.cores.known and not self.model.known
         return self.desk.curl if shown and "{curl}" in self.model.pane.empty else ""
 
     def _no_row(self) -> str:
@@ -290,7 +322,7 @@ class MainScreen(DeskScreen):
     def _arrange(self) -> None:
         width, height = self.app.size
         self.query_one("#facts").display = width >= _WIDE and not self._maximised
-        tail = height >= _TALL and not self._maximised and self.model.pane is not JOURNAL
+        tail = height >= _TALL and not self._maximised and self.model.pane.id != JOURNAL.id
         self.query_one("#tail").display = tail
         self.query_one("#scopes").display = bool(self.model.pane.scopes)
         self.desk.wake()
@@ -301,9 +333,9 @@ class MainScreen(DeskScreen):
         self.query_one(FactsPanel).redraw()
 
     def draw(self) -> None:
-        desk, now = self.desk, self.desk.feed.now()
+        desk, now = self.desk, self.desk.cores.now()
         table = self._table
-        self.model.catch_up(desk.state)
+        self.model.catch_up(desk.drawn_from)
         table.stale, table.empty = desk.stale, self._empty()
         table.draw(now)
         facts = self.query_one(FactsPanel)
@@ -312,7 +344,7 @@ class MainScreen(DeskScreen):
             facts.put([] if row is None else self.model.pane.facts(row, now), stale=desk.stale)
         tail = self.query_one("#tail", LiveTable)
         if tail.display:
-            self._tail.catch_up(desk.state)
+            self._tail.catch_up(desk.drawn_from)
             tail.stale = desk.stale
             tail.draw(now)
         self.query_one("#prompt", Lines).put(0, [Part(" / ", desk.looks.current.style("key"))])
@@ -324,13 +356,13 @@ class MainScreen(DeskScreen):
         self.query_one("#footer", Lines).put(0, self.footer())
 
     def _empty(self) -> tuple[str, ...]:
-        feed = self.desk.feed
-        if self.desk.state.head is None:
+        if not self.desk.cores.known:
+            feeds = [core.feed for core in self.desk.cores]
+            feed = next((feed for feed in feeds if feed.link != "lost"), feeds[0])
             if feed.link == "lost":
-                return (
-                    f"The core cannot be reached: {feed.trouble}",
-                    "Trying again, for ever; ctrl+q leaves.",
-                )
+                what = "None of the cores" if self.desk.cores.several else "The core"
+                verb = "can be reached" if self.desk.cores.several else "cannot be reached"
+                return (f"{what} {verb}: {feed.trouble}", "Trying again, for ever; ctrl+q leaves.")
             return ("Loading the view …" if feed.link == "loading" else "Starting the core …",)
         if self.model.filter and self.model.known:
             return (f"No row matches the filter {self.model.filter!r}; esc drops it.",)
@@ -340,48 +372,46 @@ class MainScreen(DeskScreen):
         return tuple(text.replace("{curl}", self.desk.curl).split("\n"))
 
     def _totals(self) -> list[Part]:
-        totals, look = self.desk.state.totals, self.desk.looks.current
-        if self.desk.state.head is None:
+        cores, look = self.desk.cores, self.desk.looks.current
+        if not cores.known:
             return []
-        text, trends, now = look.style("text"), self.desk.state.trends, self.desk.feed.now()
+        text, totals = look.style("text"), cores.totals()
         parts = [Part(f"{totals.in_flight:,} in flight", text)]
         if self.app.size.width >= _WIDE:
-            turns = trends.in_flight.series(now)
+            turns = cores.in_flight()
             parts.append(
                 Part(f" {spark(turns, max(_FEW, *(figure or 0 for figure in turns)))}", look.style("accent"))
             )
         people = f" · {totals.waiting:,} waiting · {totals.seated:,} seated · {units.cents(totals.micros)}"
         parts.append(Part(people, text))
         if self.app.size.width >= _WIDE:
-            rate = trends.spent.per_hour(None, now)
+            rate = cores.micros_per_hour()
             parts.append(Part(f", {units.cents(rate)}/h" if rate else "", text))
         return [*parts, Part(" ", text)]
 
     def _tabs(self) -> list[Part]:
-        look, rows = self.desk.looks.current, self.desk.state.rows
-        counts = {
-            "queues": len(rows.queues),
-            "runs": len(rows.runs),
-            "sessions": len(rows.sessions),
-            "strikes": len(rows.pins),
-            "cost": len(rows.costs),
-            "journal": len(self.desk.state.journal),
-            "findings": len(rows.findings),
-        }
+        look, cores = self.desk.looks.current, self.desk.cores
+        counts = {pane_id: cores.count(table) for pane_id, table in _TABLES.items()}
         root = self._stack[0].pane.id
+        shown: list[tuple[int, Pane[Any, Any]]] = [*enumerate(PANES, 1)]
+        if cores.several:
+            shown.insert(0, (0, INSTANCES))
+            counts[INSTANCES.id] = len(cores)
         names: list[str] = []
-        for n, pane in enumerate(PANES, 1):
+        for n, pane in shown:
             crumb = f" › {self.model.pane.title}" if pane.id == root and len(self._stack) > 1 else ""
             names.append(f"{'▸' if pane.id == root else ' '}{n} {pane.title}{crumb} ")
-        figures = [f"{units.short(counts[pane.id])} " if counts[pane.id] else "" for pane in PANES]
+        figures = [f"{units.short(counts[pane.id])} " if counts[pane.id] else "" for _, pane in shown]
+        if sum(map(len, names)) >= self.app.size.width:
+            names, figures = [name.rstrip() for name in names], [""] * len(names)
         # where the line is too short for all of them the last ones go first
         left = self.app.size.width - 1 - sum(map(len, names))
         texts: list[str] = []
         for name, figure in zip(names, figures, strict=True):
             left -= len(figure)
             texts.append(name + figure if left >= 0 else name)
-        styles = [look.style("tab_shown" if pane.id == root else "tab") for pane in PANES]
-        if rows.findings and root != FINDINGS.id:
+        styles = [look.style("tab_shown" if pane.id == root else "tab") for _, pane in shown]
+        if counts[FINDINGS.id] and root != FINDINGS.id:
             styles[-1] = look.style("warn")
         return [Part(" ", look.style("tab")), *map(Part, texts, styles)]
 
@@ -399,12 +429,11 @@ class MainScreen(DeskScreen):
         desk, look, model = self.desk, self.desk.looks.current, self.model
         left: list[Part] = [Part(" ", look.style("text"))]
         if model.frozen:
-            since = units.age(desk.feed.now() - self._frozen_at)
+            since = units.age(desk.cores.now() - self._frozen_at)
             left.append(Part(f"‖ frozen {since}, {model.held_back:,} changed  ", look.style("warn")))
         if model.filter:
             left.append(Part(f"/{model.filter}  ", look.style("accent")))
-        if desk.stale:
-            left.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
+        left += self.trouble_parts()
         answer = desk.answer()
         left.append(Part(answer.text, look.style(answer.tone)))
         at = model.position

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import ClassVar
+from dataclasses import replace
+from itertools import zip_longest
+from typing import ClassVar, NamedTuple
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,6 +15,7 @@ from textual.widgets import Input
 
 from console import units
 from console.actions import BY_ID, Scope, Target
+from console.cores import Attached
 from console.desk import Desk
 from console.panes.hits import HitItem
 from console.panes.matches import words
@@ -23,7 +26,7 @@ from console.screens.base import DeskScreen, Handlers, Typed
 from console.widgets.field import Field
 from console.widgets.line import Lines, Part
 from console.widgets.reel import ReelView
-from core.errors import CoreUnreachable, MaitredError
+from core.errors import MaitredError
 from core.protocol import SearchHit
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,35 @@ _HOW = (
     "Type words: every message that holds all of them is found, in all sessions.",
     "Words are found whole, in any order, whatever their case and accents.",
 )
+
+
+class Found(NamedTuple):
+    """A hit, and the core that found it."""
+
+    core: Attached
+    hit: SearchHit
+
+
+async def _search_in(attached: Attached, query: str) -> list[Found] | str:
+    """What one core finds, the best first; or why it was not searched."""
+    core = attached.feed.core
+    try:
+        if core is None:
+            return "there is no core yet"
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return [Found(attached, hit) for hit in await core.search(query, limit=LIMIT)]
+    except MaitredError as error:
+        return error.message
+    except TimeoutError:
+        return "the core did not answer in time"
+    except Exception as error:
+        log.exception("a search failed")
+        return f"{type(error).__name__}: {error}"
+
+
+def _in_turn(answers: list[list[Found]]) -> list[Found]:
+    """The best of each, then the second of each, and so on: how well a hit fits only its own core can tell."""
+    return [found for best in zip_longest(*answers) for found in best if found is not None]
 
 
 class SearchScreen(DeskScreen, Typed):
@@ -62,7 +94,7 @@ class SearchScreen(DeskScreen, Typed):
         self._early: tuple[list[str], list[str]] = ([], [])
         """What was typed while the screen was made: given to the one below, and given to this one."""
         self._awaited = {"below", "here"}
-        self._found: list[SearchHit] = []
+        self._found: list[Found] = []
         self._found_for: str | None = None
         self._asked = ""
         self._searching = False
@@ -128,7 +160,12 @@ class SearchScreen(DeskScreen, Typed):
         item = self._hits.reel.chosen
         if not isinstance(item, HitItem):
             return "nothing is found here"
-        return session_target(self.desk.state, item.hit.session_key)
+        core = self.desk.cores[item.core]
+        target = session_target(core.state, item.hit.session_key)
+        return replace(target, core=core.number, instance=self._name_of(core))
+
+    def _name_of(self, core: Attached) -> str:
+        return core.name if self.desk.cores.several else ""
 
     def _close(self) -> None:
         self.desk.say("")
@@ -155,30 +192,27 @@ class SearchScreen(DeskScreen, Typed):
             self._take([], None)
             return
         if rest:
-            await self.desk.feed.rest(rest)
-        core, found, trouble = self.desk.feed.core, None, ""
-        try:
-            if core is None:
-                raise CoreUnreachable("there is no core yet")
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                found = await core.search(query, limit=LIMIT)
-        except MaitredError as error:
-            trouble = error.message
-        except TimeoutError:
-            trouble = "the core did not answer in time"
-        except Exception as error:
-            log.exception("a search failed")
-            trouble = f"{type(error).__name__}: {error}"
+            await self.desk.cores[0].feed.rest(rest)
+        # what was said is the house's: one of its instances knows all of it
+        asked = [
+            core for core in self.desk.cores if not core.known or core.number in self.desk.cores.speakers
+        ]
+        answers = await asyncio.gather(*(_search_in(core, query) for core in asked))
         if query != self._asked:
             return
         self._searching = False
-        if found is None:
-            self._trouble = trouble
+        troubles = [
+            f"{core.name}: {answer}" if self.desk.cores.several else answer
+            for core, answer in zip(asked, answers, strict=True)
+            if isinstance(answer, str)
+        ]
+        self._trouble = "; ".join(troubles)
+        if len(troubles) == len(asked):
             self._show()
         else:
-            self._take(found, query)
+            self._take(_in_turn([answer for answer in answers if not isinstance(answer, str)]), query)
 
-    def _take(self, found: list[SearchHit], query: str | None) -> None:
+    def _take(self, found: list[Found], query: str | None) -> None:
         self._found, self._found_for = found, query
         self._hits.reel.cursor = None
         self._show()
@@ -195,19 +229,22 @@ class SearchScreen(DeskScreen, Typed):
                 "still searching; these are the hits of other words" if self._found else "still searching"
             )
         elif isinstance(item, HitItem):
-            self._open(item.hit)
+            self._open(item)
 
     @on(ReelView.Opened)
     def _opened(self) -> None:
         item = self._hits.reel.chosen
         if isinstance(item, HitItem):
-            self._open(item.hit)
+            self._open(item)
 
-    def _open(self, hit: SearchHit) -> None:
+    def _open(self, item: HitItem) -> None:
         from console.screens.session import SessionScreen
 
         wanted = frozenset(words(self._found_for or ""))
-        _ = self.app.push_screen(SessionScreen(self.desk, hit.session_key, at=hit.seq, wanted=wanted))
+        core = self.desk.cores[item.core]
+        _ = self.app.push_screen(
+            SessionScreen(self.desk, item.hit.session_key, core=core, at=item.hit.seq, wanted=wanted)
+        )
 
     # ----------------------------------------------------------------------------------------- drawing
 
@@ -216,11 +253,13 @@ class SearchScreen(DeskScreen, Typed):
 
     def _show(self) -> None:
         wanted = frozenset(words(self._found_for or ""))
-        items: list[Item] = [HitItem(hit, wanted) for hit in self._found]
+        items: list[Item] = [
+            HitItem(hit, wanted, core=core.number, instance=self._name_of(core)) for core, hit in self._found
+        ]
         if not items:
             items = [NoteItem(n, text, tone) for n, (text, tone) in enumerate(self._instead())]
-        elif len(items) == LIMIT:
-            items.append(NoteItem("most", f"these are the best {LIMIT}; another word finds fewer"))
+        elif len(items) >= LIMIT:
+            items.append(NoteItem("most", f"these are the best {len(items)}; another word finds fewer"))
         self._hits.put(items, follow=False)
         self.desk.wake()
 
@@ -255,9 +294,10 @@ class SearchScreen(DeskScreen, Typed):
 
     def _ask_again(self) -> None:
         """After a link was lost in the midst of it: once, when it is back."""
-        if self.desk.feed.link == "lost":
+        links = {core.feed.link for core in self.desk.cores}
+        if "lost" in links:
             self._was_lost = bool(self._trouble)
-        elif self._was_lost and self.desk.feed.link == "live":
+        elif self._was_lost and links == {"live"}:
             self._ask(self._asked)
 
     def _status(self) -> tuple[list[Part], list[Part]]:
@@ -267,21 +307,21 @@ class SearchScreen(DeskScreen, Typed):
         if self._searching:
             left.append(Part("◐ searching …  ", look.style("accent")))
         elif self._trouble and self._found:
-            left.append(
-                Part(f"✗ these are for {self._found_for}; not searched: {self._trouble}  ", look.style("bad"))
-            )
-        elif desk.stale:
-            left.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
+            these = "" if self._asked == self._found_for else f"these are for {self._found_for}; "
+            left.append(Part(f"✗ {these}not searched: {self._trouble}  ", look.style("bad")))
+        else:
+            left += self.trouble_parts()
         left.append(Part(answer.text, look.style(answer.tone)))
         if not self._found:
             return left, []
-        place = next((n for n, hit in enumerate(self._found, 1) if self._is_chosen(hit)), 0)
-        more = "+" if len(self._found) == LIMIT else ""
+        place = next((n for n, found in enumerate(self._found, 1) if self._is_chosen(found)), 0)
+        more = "+" if len(self._found) >= LIMIT else ""
         text = f"{place}/{units.count(len(self._found))}{more} for {self._found_for} "
         return left, [Part(text, look.style("dim"))]
 
-    def _is_chosen(self, hit: SearchHit) -> bool:
-        return (hit.session_key, hit.seq) == self._hits.reel.cursor
+    def _is_chosen(self, found: Found) -> bool:
+        core, hit = found
+        return (core.number, hit.session_key, hit.seq) == self._hits.reel.cursor
 
     @on(ReelView.Moved)
     def _moved(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Set
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal, TypeVar
 
@@ -12,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 
 from console import units
 from console.actions import Action, Scope, Target
+from console.cores import Attached
 from console.desk import Desk
 from console.panes.buffer import picture
 from console.panes.pane import Fact, session_target
@@ -66,17 +68,19 @@ class SessionScreen(DeskScreen):
         desk: Desk,
         session_key: str,
         *,
+        core: Attached | None = None,
         run_id: str | None = None,
         first: str = "messages",
         at: int | None = None,
         wanted: Set[str] = frozenset(),
     ) -> None:
         super().__init__(desk)
+        self.core = core or desk.cores[0]
         self.session_key = session_key
         self.run_id = run_id
         self._tab: Tab = "events" if first == "events" else "messages"
         self._messages = Conversation(
-            desk, session_key, lambda: self.desk.feed.core, at=at, wanted=wanted, id="messages"
+            desk, session_key, lambda: self.core.feed.core, at=at, wanted=wanted, id="messages"
         )
         self._logs: dict[Tab, Log] = {tab: Log(desk.looks, id=tab) for tab in _TABS if tab != "messages"}
         """Held, not looked up: an answer may come when the screen is closing, and has lost them already."""
@@ -136,11 +140,15 @@ class SessionScreen(DeskScreen):
             self._messages.fold()
 
     def _current(self) -> str | None:
-        session = self.desk.state.rows.sessions.get(self.session_key)
+        session = self.core.state.rows.sessions.get(self.session_key)
         return session.run_id if session is not None else None
 
     def pointed(self) -> Target | str:
-        return session_target(self.desk.state, self.session_key)
+        return replace(
+            session_target(self.core.state, self.session_key),
+            core=self.core.number,
+            instance=self.core.name if self.desk.cores.several else "",
+        )
 
     def _close(self) -> None:
         self.desk.say("")
@@ -157,7 +165,7 @@ class SessionScreen(DeskScreen):
 
     async def _ask(self, ask: Callable[[Core], Awaitable[T]], tab: Tab) -> T | None:
         """One question to the core; when it fails, this part alone says why and the others go on."""
-        core = self.desk.feed.core
+        core = self.core.feed.core
         if core is None:
             return None
         try:
@@ -174,8 +182,8 @@ class SessionScreen(DeskScreen):
         key = self.session_key
         self._detail = await self._ask(lambda core: core.session(key), "facts")
         if self._detail is not None:
-            spent = spent_on(self.desk.state, CostKey("session", key))
-            facts = transcript.facts(self._detail, spent, self.desk.feed.now())
+            spent = spent_on(self.core.state, CostKey("session", key))
+            facts = transcript.facts(self._detail, spent, self.core.now())
             self._logs["facts"].put(facts, from_top=True)
         await self._messages.read()
         acts = await self._ask(lambda core: core.audit(limit=_PAGE, target=key), "acts")
@@ -213,7 +221,7 @@ class SessionScreen(DeskScreen):
             if batch.ended and (not batch.events or self._seq >= batch.last_seq):
                 self.run_worker(self._read(), group="read", exclusive=True)
                 return
-            await self.desk.feed.rest(_REST_SECONDS)
+            await self.core.feed.rest(_REST_SECONDS)
 
     # --------------------------------------------------------------------------------------- drawing
 
@@ -228,12 +236,12 @@ class SessionScreen(DeskScreen):
         self.query_one(FactsPanel).redraw()
 
     def _facts(self) -> list[Fact]:
-        row, now = SESSIONS.row(self.desk.state, self.session_key), self.desk.feed.now()
+        row, now = SESSIONS.row(self.core.state, self.session_key), self.core.now()
         if row is None:
             facts = [Fact("session", self.session_key, "strong"), Fact("live", "○ not now", "dim")]
         else:
             facts = SESSIONS.facts(row, now)
-        line = run_line(self.desk.state, self._following or "")
+        line = run_line(self.core.state, self._following or "")
         return facts if line is None or line.walk is None else [*facts, *abort_facts(line.walk, now)]
 
     def draw(self) -> None:
@@ -243,7 +251,7 @@ class SessionScreen(DeskScreen):
         facts = self._facts()
         panel = self.query_one(FactsPanel)
         if panel.display:
-            panel.put(facts, stale=desk.stale)
+            panel.put(facts, stale=self.core.stale)
         self._draw_picture()
         header = self.query_one("#header", Lines)
         header.put(0, self.link_parts(), [Part(f"{fact.text} ", look.cell(fact.tone)) for fact in facts[1:2]])
@@ -255,8 +263,8 @@ class SessionScreen(DeskScreen):
         tabs.append(Part(f" {self.session_key}", look.style("strong")))
         header.put(1, tabs)
         said = [Part(" ", look.style("text"))]
-        if desk.stale:
-            said.append(Part(f"{desk.feed.trouble}; trying again  ", look.style("bad")))
+        if self.core.stale:
+            said.append(Part(f"{self.core.feed.trouble}; trying again  ", look.style("bad")))
         answer = desk.answer()
         said.append(Part(answer.text, look.style(answer.tone)))
         self._messages.show_stale(desk.stale)
@@ -272,12 +280,12 @@ class SessionScreen(DeskScreen):
 
     def _draw_picture(self) -> None:
         """Where the run's buffer begins and ends, and its followers stand, above its events."""
-        line = run_line(self.desk.state, self._following or "")
+        line = run_line(self.core.state, self._following or "")
         shown = self.query_one("#picture", Lines)
         shown.display = self._tab == "events" and line is not None and self.app.size.height >= _TALL
         if line is None or not shown.display:
             return
-        look, now = self.desk.looks.current, self.desk.feed.now()
+        look, now = self.desk.looks.current, self.core.now()
         lines = picture(line, now, shown.size.width - 2)
         for y, pieces in enumerate(lines):
             shown.put(

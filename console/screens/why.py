@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
 from console import units
+from console.cores import Attached
 from console.desk import Desk
 from console.panes.pane import Tone
 from console.screens.closing import ClosesOnce
@@ -29,9 +30,9 @@ class WhyScreen(ClosesOnce[None], ModalScreen[None]):
     WhyScreen Log { width: 84; max-width: 96%; height: 70%; background: $panel; padding: 1 1; }
     """
 
-    def __init__(self, desk: Desk, kind: Explained, key: str) -> None:
+    def __init__(self, desk: Desk, core: Attached, kind: Explained, key: str) -> None:
         super().__init__()
-        self._desk = desk
+        self._core = core
         self._kind: Explained = kind
         self._key = key
         self._page = Log(desk.looks)
@@ -46,7 +47,7 @@ class WhyScreen(ClosesOnce[None], ModalScreen[None]):
         self.run_worker(self._ask(), exclusive=True)
 
     async def _ask(self) -> None:
-        core = self._desk.feed.core
+        core = self._core.feed.core
         try:
             if core is None:
                 shown = [Paragraph("", "not asked: there is no core yet", "warn")]

@@ -115,7 +115,8 @@ class LiveTable(Widget, can_focus=True):
         lines: list[_Row | _Blank] = []
         for y, (key, row) in enumerate(window):
             cells = tuple(place.column.cell(row, now) for place in self._places)
-            lines.append(_Row(cells, key == model.cursor, self.stale, self._bar(y, height)))
+            stale = self.stale or model.pane.stale(row)
+            lines.append(_Row(cells, key == model.cursor, stale, self._bar(y, height)))
         if not window:
             lines.extend(_Blank(text, " ") for text in ("", *self.empty)[:height])
         lines.extend(_Blank("", self._bar(y, height)) for y in range(len(lines), height))

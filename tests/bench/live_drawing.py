@@ -118,7 +118,7 @@ async def _watch(order: str, at_once: int, seconds: int) -> tuple[float, float, 
 
     app = _Counting(connect, first="runs", frames_per_second=FRAMES_PER_SECOND)  # type: ignore[arg-type]
     async with app.run_test(size=SIZE):
-        while app.desk.feed.link != "live":
+        while app.desk.cores[0].feed.link != "live":
             await asyncio.sleep(0.05)
         app.desk.models["runs"].sort_by(order, descending=True)
         app.desk.models["runs"].move_to(_ROWS // 2)

@@ -105,7 +105,7 @@ async def _measure(count: int, order: str, *, frames: int) -> tuple[float, list[
     app = Painting(never, first="runs", frames_per_second=1)  # type: ignore[arg-type]
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        state, model = app.desk.state, app.desk.models["runs"]
+        state, model = app.desk.cores[0].state, app.desk.models["runs"]
         model.sort_by(order, descending=True)
         started = time.process_time()
         _fill(state, rows)

@@ -69,8 +69,14 @@ class FakeCore:
     """Plays the `Core` protocol. `executed` holds every command that reached it; `down` makes every call fail."""
 
     def __init__(
-        self, *rows: AnyRow, clock: Clock | None = None, epoch: str = "e1", events: int = 1_000
+        self,
+        *rows: AnyRow,
+        clock: Clock | None = None,
+        epoch: str = "e1",
+        events: int = 1_000,
+        house: str = "house",
     ) -> None:
+        self.house = house
         self.clock = clock or SystemClock()
         self.rows = Rows()
         self.journal = Journal(self.clock, epoch, max_events=events, max_bytes=1 << 24)
@@ -136,7 +142,7 @@ class FakeCore:
             *rows.findings.values(),
         ]
         yield ViewHead(
-            house="house",
+            house=self.house,
             instance="local",
             epoch=self.journal.epoch,
             version="0",

@@ -22,6 +22,7 @@ from core.clock import timestamp
 from core.protocol import CostChanged, QueueChanged, QueueRow, RunChanged, RunRow
 from tests.console.busy_core import BusyCore
 from tests.console.busy_house import SEATED, a_busy_house, an_empty_house
+from tests.console.fake_core import FakeCore
 from tests.console.one_session import KEY, LATE, RUN
 from tests.console.opened import Opened
 
@@ -46,6 +47,8 @@ class Picture:
     read_only: bool = False
     playable: bool = False
     connects: bool = True
+    beside: Callable[[BusyCore], FakeCore] | None = None
+    """Makes a second core, of another house; the two are `eu-1` and `us-1`."""
 
 
 _EVERYTHING = Target(label="x", session_key="x", generation=1, project="p", dirty=True, model="m")
@@ -98,8 +101,17 @@ async def _five_runs_move(console: Opened, core: BusyCore) -> None:
 
 async def _the_core_goes(console: Opened, core: BusyCore) -> None:
     core.down = True
-    await console.until(lambda: console.app.desk.feed.link == "lost")
+    await console.until(lambda: console.app.desk.cores[0].feed.link == "lost")
     core.moved.advance(47)
+
+
+async def _the_other_goes(console: Opened, core: BusyCore) -> None:
+    beside = console.app.desk.cores[1].feed
+    assert isinstance(beside.core, FakeCore)
+    beside.core.down = True
+    await console.until(lambda: beside.link == "lost")
+    core.moved.advance(47)
+    await console.until(lambda: console.app.desk.cores[0].feed.age_ms() == 0)
 
 
 async def _it_is_taken_back(console: Opened, core: BusyCore) -> None:
@@ -120,7 +132,7 @@ async def _ten_minutes_go_by(console: Opened, core: BusyCore) -> None:
         core.happen(RunChanged(what="ended", run=ended), _booked(core, ended, 9_000 * (2 + step * 3 % 7)))
         if step % 2:
             core.happen(_booked(core, core.rows.runs[RUN], 120_000 + step * 31_000))
-        await console.until(lambda: console.app.desk.state.cursor == core.journal.cursor)
+        await console.until(lambda: console.app.desk.cores[0].state.cursor == core.journal.cursor)
         core.moved.advance(30)
     await _pass(console, core, 1)
 
@@ -150,7 +162,7 @@ def _booked(core: BusyCore, run: RunRow, micros: int) -> CostChanged:
 async def _pass(console: Opened, core: BusyCore, seconds: float) -> None:
     """So long nothing happens, and the core says so."""
     core.moved.advance(seconds)
-    await console.until(lambda: console.app.desk.feed.age_ms() == 0)
+    await console.until(lambda: console.app.desk.cores[0].feed.age_ms() == 0)
 
 
 async def _it_is_searched(console: Opened, core: BusyCore) -> None:
@@ -203,6 +215,20 @@ def _nobody_there() -> BusyCore:
     core = an_empty_house()
     core.down = True
     return core
+
+
+def _a_small_house(core: BusyCore) -> FakeCore:
+    """Some turns of another house, at the same time."""
+    runs = [
+        msgspec.structs.replace(run, run_id=run.run_id[::-1], session_key=f"{run.session_key}-us")
+        for run in list(core.rows.runs.values())[:12]
+    ]
+    sessions = [
+        msgspec.structs.replace(row, session_key=f"{row.session_key}-us", run_id=None)
+        for row in list(core.rows.sessions.values())[:12]
+    ]
+    queues = list(core.rows.queues.values())[:2]
+    return FakeCore(*runs, *sessions, *queues, clock=core.clock, epoch="91cc", house="us")
 
 
 # ------------------------------------------------------------------------------------------------------ the pictures
@@ -338,4 +364,21 @@ _DIALOGS = {
     "quit": Picture("in flight?", keys=("q",), covers=("dialog quit",)),
 }
 
-PICTURES = {**_PANES, **_LINK, **_SESSION, **_OF_MESSAGES, **_SEARCH, **_HELP, **_DIALOGS}
+_TWO = "● 2 live"
+
+_SEVERAL = {
+    "several-runs": Picture("INSTANCE", beside=_a_small_house, opens=_TWO, keys=("down",)),
+    "several-queues": Picture("INSTANCE", beside=_a_small_house, opens=_TWO, pane="1"),
+    "several-instances": Picture(
+        "us-1", beside=_a_small_house, opens=_TWO, pane="0", keys=("down",), covers=("pane instances",)
+    ),
+    "several-lost": Picture("✗ us-1 47s", beside=_a_small_house, opens=_TWO, pane="0", then=_the_other_goes),
+    "several-lost-rows": Picture(
+        "✗ us-1 47s", beside=_a_small_house, opens=_TWO, keys=("slash", *"-us", "enter"), then=_the_other_goes
+    ),
+    "several-dialog": Picture(
+        "on eu-1?", beside=_a_small_house, opens=_TWO, keys=("slash", *RUN, "enter", "X")
+    ),
+}
+
+PICTURES = {**_PANES, **_LINK, **_SESSION, **_OF_MESSAGES, **_SEARCH, **_HELP, **_DIALOGS, **_SEVERAL}

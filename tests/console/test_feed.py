@@ -220,10 +220,10 @@ async def test_the_cores_time_is_what_ages_are_reckoned_in() -> None:
 async def test_read_only_lets_nothing_through() -> None:
     async with running(Fed(FakeCore(a_run("a")))) as fed:
         await fed.until(lambda: fed.feed.link == "live")
-        acting = Acting(fed.feed, read_only=True)
+        acting = Acting(read_only=True)
         assert "read-only" in acting.toggle()
-        outcome = await acting.perform(AbortRun(command_id="1", run_id="a"))
-        preview = await acting.preview(AbortRun(command_id="1", run_id="a"))
+        outcome = await acting.perform(AbortRun(command_id="1", run_id="a"), fed.feed)
+        preview = await acting.preview(AbortRun(command_id="1", run_id="a"), fed.feed)
         assert isinstance(outcome, Refused)
         assert isinstance(preview, Refused)
         assert not fed.core.executed
@@ -235,24 +235,24 @@ async def test_read_only_lets_nothing_through() -> None:
 async def test_disarmed_lets_nothing_through_until_it_is_armed() -> None:
     async with running(Fed(FakeCore(a_run("a")))) as fed:
         await fed.until(lambda: fed.feed.link == "live")
-        acting = Acting(fed.feed)
+        acting = Acting()
         acting.toggle()
-        refused = await acting.perform(AbortRun(command_id="1", run_id="a"))
+        refused = await acting.perform(AbortRun(command_id="1", run_id="a"), fed.feed)
         assert isinstance(refused, Refused)
         assert "disarmed" in refused.message
         acting.toggle()
-        assert isinstance(await acting.perform(AbortRun(command_id="2", run_id="a")), Done)
+        assert isinstance(await acting.perform(AbortRun(command_id="2", run_id="a"), fed.feed), Done)
         assert [command.command_id for command in fed.core.executed] == ["2"]
 
 
 async def test_without_a_link_nothing_is_sent() -> None:
     async with running(Fed(FakeCore(a_run("a")))) as fed:
-        acting = Acting(fed.feed)
-        refused = await acting.perform(AbortRun(command_id="1", run_id="a"))
+        acting = Acting()
+        refused = await acting.perform(AbortRun(command_id="1", run_id="a"), fed.feed)
         assert isinstance(refused, Refused)
         await fed.until(lambda: fed.feed.link == "live")
         fed.core.down = True
-        failed = await acting.perform(AbortRun(command_id="2", run_id="a"))
+        failed = await acting.perform(AbortRun(command_id="2", run_id="a"), fed.feed)
         assert isinstance(failed, Refused)
         assert failed.code == "unreachable"
         assert not fed.core.executed
@@ -261,11 +261,11 @@ async def test_without_a_link_nothing_is_sent() -> None:
 async def test_the_last_mark_can_be_taken_back_once() -> None:
     async with running(Fed(FakeCore(a_session("s")))) as fed:
         await fed.until(lambda: fed.feed.link == "live")
-        acting = Acting(fed.feed, new_id=iter("abcdef").__next__)
+        acting = Acting(new_id=iter("abcdef").__next__)
         undos = [acting.undo]
-        await acting.perform(MarkDirty(command_id="1", session_key="s", generation=1))
+        await acting.perform(MarkDirty(command_id="1", session_key="s", generation=1), fed.feed)
         undo = ClearDirty(command_id="a", reason="from the console", session_key="s", generation=1)
         undos.append(acting.undo)
-        await acting.perform(undo)
+        await acting.perform(undo, fed.feed)
         undos.append(acting.undo)
         assert undos == [[], [undo], []]

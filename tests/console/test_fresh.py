@@ -18,7 +18,7 @@ from tests.console.rows import a_cost, a_queue, a_run
 
 
 @pytest.mark.parametrize("pane", [*PANES, *BEHIND.values()], ids=lambda pane: str(pane.id))
-def test_what_an_empty_pane_says_fits_the_narrowest_terminal(pane: Pane[Any]) -> None:
+def test_what_an_empty_pane_says_fits_the_narrowest_terminal(pane: Pane[Any, Any]) -> None:
     assert [line for line in pane.empty if len(line) > 77] == []
 
 

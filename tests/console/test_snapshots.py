@@ -20,7 +20,8 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 import console.screens
-from console.app import ConsoleApp
+from console.app import ACore, ConsoleApp
+from console.instances import INSTANCES
 from console.panes.catalog import BEHIND, PANES
 from console.screens import session
 from core.protocol import Core
@@ -48,8 +49,9 @@ class Pictured(ConsoleApp):
             await asyncio.Event().wait()
             return core
 
+        one: ACore = core if picture.connects else never
         super().__init__(
-            core if picture.connects else never,
+            one if picture.beside is None else {"eu-1": one, "us-1": picture.beside(core)},
             clock=core.clock,
             frames_per_second=30,
             read_only=picture.read_only,
@@ -57,7 +59,8 @@ class Pictured(ConsoleApp):
         )
         ids = itertools.count(1)
         self.desk.acting._new_id = lambda: f"command-{next(ids)}"
-        self.desk.feed._jitter = lambda: 0.5
+        for each in self.desk.cores:
+            each.feed._jitter = lambda: 0.5
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         return slimmed(super().export_screenshot(title=title, simplify=simplify))
@@ -133,7 +136,7 @@ def test_the_picture(name: str, size: str, snap_compare: Callable[..., bool]) ->
 
 def test_there_is_a_picture_of_everything() -> None:
     covered = {what for picture in PICTURES.values() for what in picture.covers}
-    wanted = {f"pane {pane.id}" for pane in (*PANES, *BEHIND.values())}
+    wanted = {f"pane {pane.id}" for pane in (*PANES, *BEHIND.values())} | {f"pane {INSTANCES.id}"}
     wanted |= {f"screen {screen.__name__}" for screen in _screens()}
     wanted |= {f"dialog {action}" for action in dialogs()}
     wanted |= {f"choice {choice}" for choices in MENUS.values() for choice in choices.values()}

@@ -199,7 +199,7 @@ def fail(*arguments, **options):
 if name == "draw":
     whole = broken.draw
     def fail(self, now):
-        if self.app.desk.state.rows.runs:
+        if self.app.desk.cores[0].state.rows.runs:
             raise RuntimeError("an injected defect")
         whole(self, now)
 setattr(broken, name, fail)

@@ -356,7 +356,7 @@ import sys
 {where}
 whole = getattr(broken, name)
 def fail(*arguments, **options):
-    if name != "draw" or arguments[0].app.desk.state.rows.runs:
+    if name != "draw" or arguments[0].app.desk.cores[0].state.rows.runs:
         raise RuntimeError("an injected defect")
     whole(*arguments, **options)
 setattr(broken, name, fail)
