@@ -88,8 +88,7 @@ class MessageItem:
         return shown
 
     def weight(self, cells: int) -> int:
-        room = self._room(cells)
-        lines = sum(_reckoned(text, room) for text, _ in self._blocks)
+        lines = _reckoned(_plain(self.message.content), self._room(cells)) + len(_calls(self.message))
         return lines if self._open else min(lines, LINES)
 
     def is_long(self, cells: int) -> bool:

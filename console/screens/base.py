@@ -230,7 +230,7 @@ class DeskScreen(ClosesOnce[None]):
         else:
             # Its first letters may have been given to what has the focus here; what is sent the same way behind
             # them tells when they are all through. None of them may act on anything.
-            self._above = SearchScreen(self.desk)
+            self._above = SearchScreen(self.desk, passed_on=True)
             _ = self.app.push_screen(self._above)
             (self.focused or self).post_message(Passed())
 

@@ -74,7 +74,10 @@ def _in_turn(answers: list[list[Found]]) -> list[Found]:
 
 
 class SearchScreen(DeskScreen, Typed):
-    """Asks the core for what is typed. The hits of the last question stay until the next ones are there."""
+    """Asks the core for what is typed. The hits of the last question stay until the next ones are there.
+
+    With `passed_on` the screen below passes on what was typed there for this one, and says when that was all.
+    """
 
     # Only what leaves a text field is pressed here; both places have that.
     scope: ClassVar[Scope] = "panes"
@@ -86,14 +89,14 @@ class SearchScreen(DeskScreen, Typed):
     """
     AUTO_FOCUS: ClassVar[str | None] = "#query"
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, passed_on: bool = False) -> None:
         super().__init__(desk)
         self._field = Field(placeholder="words", id="query", compact=True, select_on_focus=False)
         self._hits = ReelView(desk.looks, id="hits", focus=False, filled=True)
         self._field.hold()
         self._early: tuple[list[str], list[str]] = ([], [])
         """What was typed while the screen was made: given to the one below, and given to this one."""
-        self._awaited = {"below", "here"}
+        self._awaited = {"below", "here"} if passed_on else {"here"}
         self._found: list[Found] = []
         self._found_for: str | None = None
         self._asked = ""
@@ -222,7 +225,7 @@ class SearchScreen(DeskScreen, Typed):
     @on(Input.Submitted, "#query")
     def _submitted(self) -> None:
         item = self._hits.reel.chosen
-        if self._trouble and not self._found:
+        if self._trouble and (not self._found or self._asked != self._found_for):
             self._ask(self._asked)
         elif self._searching or self._asked != (self._found_for or ""):
             self.desk.say(

@@ -164,6 +164,20 @@ async def test_trouble_is_told_and_enter_tries_again() -> None:
         await console.sees("1/3 for needle")
 
 
+async def test_enter_opens_no_hit_of_other_words_after_trouble_but_tries_again() -> None:
+    core = a_house()
+    async with opened(core) as console:
+        await search(console, "needle")
+        await console.sees("1/3 for needle")
+        core.down = True
+        await console.press(*" bob")
+        await console.sees("✗ these are for needle; not searched")
+        core.down = False
+        await console.press("enter")
+        await console.sees("1/1 for needle bob")
+        assert isinstance(console.app.screen, SearchScreen)
+
+
 async def test_hits_stay_when_the_core_is_lost_and_it_asks_again_when_it_is_back() -> None:
     core = a_house()
     async with opened(core) as console:
@@ -263,6 +277,26 @@ async def test_the_mouse_chooses_and_opens() -> None:
         await console.sees("2/3 for needle")
         await console.pilot.click("#hits", offset=(10, 3), times=2)
         await console.until(lambda: isinstance(console.app.screen, SessionScreen))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10), (20, 5), (200, 60)])
+async def test_any_size_is_drawn(size: tuple[int, int]) -> None:
+    async with opened(a_house(), size=size, wait=False) as console:
+        await search(console, "needle")
+        await console.until(lambda: console.core.searched)
+        await console.pilot.pause(0.3)
+        await console.press("down", "pagedown", "up", "enter")
+        await console.until(lambda: isinstance(console.app.screen, SessionScreen))
+        await console.press("space", "a", "up", "home", "pagedown", "end", "escape")
+        assert len(console.screen().split("\n")) == size[1]
+        assert isinstance(console.app.screen, SearchScreen)
+
+
+async def test_opened_by_something_else_than_its_key_it_takes_what_is_typed() -> None:
+    async with opened(a_house()) as console:
+        await console.app.push_screen(SearchScreen(console.app.desk))
+        await console.press(*"needle")
+        await console.sees("1/3 for needle")
 
 
 async def test_its_key_may_be_another() -> None:
