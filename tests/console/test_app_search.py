@@ -10,6 +10,7 @@ from console.keymap import keymap
 from console.screens.main import MainScreen
 from console.screens.search import LIMIT, SearchScreen
 from console.screens.session import SessionScreen
+from core.clock import ManualClock
 from core.protocol import Message
 from tests.console.fake_core import FakeCore
 from tests.console.opened import Opened, opened
@@ -129,16 +130,25 @@ async def test_an_answer_that_cannot_be_called_back_is_not_shown() -> None:
 
 
 async def test_it_waits_until_the_typing_rests() -> None:
-    core = a_house()
-    async with opened(core) as console:
+    clock = ManualClock()
+    core = FakeCore(a_session("api:bob/2"), clock=clock)
+    core.messages["api:bob/2"] = [a_message(1, "a needle of bob")]
+    async with opened(core, clock=clock) as console:
         await search(console, "needle of bob")
-        await console.sees("1/1 for needle of bob")
-        assert len(core.searched) < 6
-        await console.press(*["backspace"] * 13)
+        await console.sees("◐ searching")
+        clock.advance(0.1)
+        await console.press(*["backspace"] * 4)
+        clock.advance(0.1)
+        await console.pilot.pause(0.05)
+        assert core.searched == []
+        clock.advance(0.1)
+        await console.sees("1/1 for needle of")
+        assert core.searched == ["needle of"]
+        await console.press(*["backspace"] * 9, "space", "space")
         await console.sees("Type words")
-        await console.press("space", "space")
-        await console.pilot.pause(0.3)
-        assert "" not in core.searched
+        clock.advance(1)
+        await console.pilot.pause(0.05)
+        assert core.searched == ["needle of"]
 
 
 @pytest.mark.parametrize(
