@@ -100,8 +100,10 @@ async def _five_runs_move(console: Opened, core: BusyCore) -> None:
 
 
 async def _the_core_goes(console: Opened, core: BusyCore) -> None:
+    feed = console.app.desk.cores[0].feed
+    await console.until(lambda: feed.age_ms() == 0)
     core.down = True
-    await console.until(lambda: console.app.desk.cores[0].feed.link == "lost")
+    await console.until(lambda: feed.link == "lost")
     core.moved.advance(47)
 
 
