@@ -28,6 +28,7 @@ def target(upstream: Upstream) -> Target:
 def test_every_bench_is_found() -> None:
     expected = {
         "admission",
+        "attached",
         "gateway",
         "idle",
         "live_drawing",
