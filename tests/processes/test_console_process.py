@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -259,3 +260,35 @@ def test_attach_outlives_its_core(house: House) -> None:
         with house.serve("--port", str(serving.port)):
             console.shows("● live")
         leave(console)
+
+
+def test_attach_to_two_cores_and_abort_where_the_turn_is(house: House, tmp_path: Path) -> None:
+    """Two houses, each with its own token; the turn of one is aborted by a key, and one of them goes away."""
+    other = House(tmp_path / "other", house.upstream_url)
+    other.home.mkdir()
+    other.settings()
+    with contextlib.ExitStack() as stack:
+        here, there = stack.enter_context(house.serve()), stack.enter_context(other.serve())
+        command = ["attach", here.url, there.url]
+        for each in (house, other):
+            command += ["--token-file", str(each.state / "token")]
+        console = stack.enter_context(Terminal(house.command(*command), house))
+        console.shows("● 2 live")
+        ask(house, session="near")
+        _, reading = stack.enter_context(streaming(other, ENDLESS))
+        console.until(lambda shown: "local/near" in shown and "local/slow" in shown, "rows of both")
+        line = next(line for line in console.text().split("\n") if "local/slow" in line)
+        assert there.url.partition("://")[2] in line
+        console.press("/slow" + ENTER)
+        console.until(lambda shown: "local/near" not in shown, "filter")
+        console.press("X")
+        console.shows(f"on {there.url.partition('://')[2]}?")
+        console.press(RIGHT + ENTER)
+        console.shows("✓ aborted")
+        assert is_cut_off(reading.result(PATIENCE))
+        there.kill()
+        console.shows("● 1 live  ✗ ")
+        console.press(ESCAPE)
+        console.until(lambda shown: "local/near" in shown and "local/slow" in shown, "rows of both, still")
+        leave(console)
+        assert ask(house).status_code == 200
