@@ -8,12 +8,16 @@
     ├── NotFound                 there is no such thing (for this caller)
     │   ├── RunNotFound
     │   ├── SessionNotFound
-    │   └── ModelNotFound
+    │   ├── ModelNotFound
+    │   └── ImportNotFound
     ├── MethodNotAllowed         the path exists, the method does not
     ├── Conflict                 the world is in another state than the call expects
     │   ├── NotQueued, AtCapacity
     │   ├── RunInProgress, NoActiveRun
     │   ├── SessionBusy          another turn holds the slot: waiting helps
+    │   ├── ImportGap            messages are missing before those that came, or before the end
+    │   ├── ImportDiffers        what was staged is not what was announced; it was thrown away
+    │   ├── ReindexRunning       one rebuilding of the search index is enough: waiting helps
     │   └── TargetGone           the target died or was reborn since it was looked at
     ├── GateRefused              admission does not let this request pass
     ├── PayloadTooLarge, HeadersTooLarge
@@ -108,6 +112,12 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class ImportNotFound(NotFound):
+    """There is no such import, or not any more: begin it again."""
+
+    code = "import_not_found"
+
+
 class MethodNotAllowed(MaitredError):
     """The path exists, and takes other methods than this one."""
 
@@ -150,6 +160,24 @@ class SessionBusy(Conflict):
     """Another turn holds the session's slot: try again when it is over."""
 
     code = "session_busy"
+
+
+class ImportGap(Conflict):
+    """Messages of an import are missing: send those from where the message says."""
+
+    code = "import_gap"
+
+
+class ImportDiffers(Conflict):
+    """The staged messages do not have the digest that was announced; they were thrown away: begin again."""
+
+    code = "import_differs"
+
+
+class ReindexRunning(Conflict):
+    """The search index is being rebuilt already: wait for its end."""
+
+    code = "reindex_running"
 
 
 class TargetGone(Conflict):

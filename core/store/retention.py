@@ -3,6 +3,9 @@
 Messages go with the silence of their session, not one by one with their age: a conversation that goes on is never torn,
 because the next request would bring back what was cut off (behaviours/history.md, decision 8). What a session has
 cost stays for ever, and so does the number, time and length of a message until the audit's own time is over.
+
+What an import has staged and nobody has completed goes after a week, whatever the settings say: it is part of nothing,
+so the audit has nothing to tell of it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from sqlalchemy import Connection, text
 from core.clock import Clock, timestamp
 from core.errors import MaitredError
 from core.settings import Retention as RetentionSettings
-from core.store import audit_records, driver, message_records
+from core.store import audit_records, driver, imports, message_records
 from core.store.database import Database
 
 BATCH = 500
@@ -107,7 +110,7 @@ class Purged(msgspec.Struct, frozen=True):
 
 
 class Retention:
-    """Purges a database by the settings: nothing where they say 0."""
+    """Purges a database by the settings: nothing where they say 0, but for what imports have left behind."""
 
     def __init__(self, settings: RetentionSettings, database: Database, clock: Clock) -> None:
         self._settings = settings
@@ -137,6 +140,8 @@ class Retention:
         if days.audit_days:
             cutoff = _cutoff(now, days.audit_days)
             audit = await self._batches(_Traces(cutoff)) + await self._batches(_Entries(cutoff, now))
+        while await self._database.write(imports.Sweep(now - imports.KEPT_SECONDS * 1000, BATCH)):
+            pass
         return Purged(messages, runs, audit)
 
     async def _purge_messages(self, cutoff: int) -> int:

@@ -32,7 +32,10 @@ _PIECE = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u206f\u3000-\u3004\u3008-\u3020\u
 _FORGOTTEN = "SELECT id FROM messages WHERE session_key = ? AND seq > ? AND seq < ?"
 _FORGET = "DELETE FROM message_words WHERE rowid = ?"
 _NEXT_BATCH = "SELECT id, content FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
-_UNINDEX = "DELETE FROM message_words WHERE rowid > ? AND rowid <= ?"
+_UNINDEX_BETWEEN = """
+DELETE FROM message_words WHERE rowid > ? AND rowid <= ?
+AND rowid NOT IN (SELECT id FROM messages WHERE id > ? AND id <= ?)
+"""
 _UNINDEX_STRAY = (
     "DELETE FROM message_words WHERE rowid > ? AND rowid NOT IN (SELECT id FROM messages WHERE id > ?)"
 )
@@ -141,11 +144,15 @@ class _Batch(msgspec.Struct, frozen=True):
     last: int
 
     def __call__(self, connection: Connection) -> tuple[int, int]:
-        batch = driver.rows(connection, _NEXT_BATCH, (self.after, self.last, _BATCH))
+        # held, so that nobody removes one meanwhile whose words would then be put back
+        batch = driver.held(connection, _NEXT_BATCH, (self.after, self.last, _BATCH))
         reached = batch[-1][0] if len(batch) == _BATCH else self.last
-        # whatever stands in the index between two messages is of none, and goes too
-        pending.defer(connection, _UNINDEX, (self.after, reached))
+        # Whatever stands in the index between two messages is of none, and goes too; but only what is of none in that
+        # very moment: another process may have stored a message there since the batch was read.
+        between = (self.after, reached)
+        pending.defer(connection, _UNINDEX_BETWEEN, between * 2)
         for message_id, content in batch:
+            pending.defer(connection, _FORGET, (message_id,))
             index_stored(connection, message_id, content)
         return len(batch), reached
 

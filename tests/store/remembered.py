@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from core.clock import ManualClock, parse_timestamp
@@ -9,6 +10,7 @@ from core.protocol import Message
 from core.store.audit import Audit
 from core.store.configuration import Configuration
 from core.store.history import History
+from core.store.imports import Imports
 from core.store.search import Search
 from core.store.transfer import Transfer
 from tests.storage.storage import Storage
@@ -23,6 +25,7 @@ class Remembered:
         self.storage = storage
         self.clock = ManualClock(NOON)
         self._lives = 0
+        self._ids = itertools.count(1)
         self._open()
 
     async def restart(self) -> None:
@@ -41,6 +44,9 @@ class Remembered:
     async def told(self, session_key: str) -> list[tuple[str, dict[str, Any]]]:
         return [(entry.action, entry.detail) for entry in await self.audit.of_session(session_key)]
 
+    def _new_id(self) -> str:
+        return f"id-{next(self._ids)}"
+
     def _open(self) -> None:
         self._lives += 1
         self.epoch = f"life-{self._lives}"
@@ -49,4 +55,5 @@ class Remembered:
         self.configuration = Configuration(self.database, self.clock, self.epoch)
         self.transfer = Transfer(self.database, self.clock, self.epoch)
         self.search = Search(self.database)
+        self.imports = Imports(self.database, self.clock, self.epoch, self._new_id)
         self.audit = Audit(self.database)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from core.errors import InvalidArgument
-from core.store import sessions
-from core.store.search import find, snippet_of
+from core.store import pending, sessions
+from core.store.search import _Batch, find, snippet_of
 from core.store.words import words_of
+from tests.storage.storage import Storage
 from tests.store.remembered import Remembered
 
 
@@ -197,6 +198,30 @@ async def test_others_write_between_the_batches(store: Remembered) -> None:
     assert await store.search.reindex(write) == 450
     await asyncio.gather(*writing)
     assert len(await store.found("new")) == 3
+
+
+async def test_another_process_writes_in_the_middle_of_a_batch(postgres: Storage) -> None:
+    """What it stores between the reading of a batch and its end stays found, and what it removes is not put back."""
+    store = Remembered(postgres)
+    backend = postgres.backend()
+    link = await asyncio.to_thread(backend.link)
+    try:
+        await store.history.append("k", "user", "a plum")
+        link.begin(marked=False)
+        _Batch(0, 10_000)(link.connection)
+        await store.history.append("l", "user", "a fig")
+        removing = asyncio.ensure_future(store.history.clear("k"))
+        pending.of(link.connection).write(link.connection)
+        link.commit()
+        await removing
+        assert await store.found("fig") == [("l", 1)]
+        assert await store.found("plum") == []
+        rows = await store.database.read(index_rows)
+        assert len(rows) == 1, "nothing of what was removed is left"
+    finally:
+        link.close()
+        backend.close()
+        await store.database.aclose()
 
 
 # ---------------------------------------------------------------------------------------------- snippets
