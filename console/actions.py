@@ -292,7 +292,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("open", "enter", "open", "panes", "look into the row under the cursor", footer=4),
     Action("back", "escape", "back", "everywhere", "drop the filter, or go back; filter and cursor are kept"),
-    Action("filter", "/", "filter", "panes", "show only rows with these words; field:word, -word", footer=5),
+    Action(
+        "filter",
+        "/",
+        "filter",
+        "panes",
+        "show only rows with these words: state:running cost>1 (ann OR bob) -cron",
+        footer=5,
+    ),
     Action("sort", "s", "sort", "panes", "sort by the next column"),
     Action("reverse", "o", "reverse", "panes", "sort the other way round"),
     Action(

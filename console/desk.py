@@ -19,6 +19,9 @@ from console.panes.pane import Pane
 from console.panes.runs import abort_answer
 from console.state import Changed, ConsoleState
 
+_FILTERS = 50
+"""So many filters of a pane are remembered."""
+
 ADDRESS = "http://127.0.0.1:8484"
 # it breaks only inside the JSON, where a terminal that copies the blanks at a line's end does no harm
 _CURL = (
@@ -68,13 +71,15 @@ class Desk:
     said: Said = field(default_factory=Said)
     models: dict[str, PaneModel] = field(default_factory=dict)
     """By the pane's id."""
+    filters: dict[str, list[str]] = field(default_factory=dict)
+    """The filters that were kept, by the pane's id, the latest last."""
     watching: list[PaneModel] = field(default_factory=list)
     """Models beside those of the seven panes that want to know what changed."""
 
     def __post_init__(self) -> None:
         self.models = {pane.id: self.model_of(pane) for pane in PANES}
         if self.cores.several:
-            self.models[INSTANCES.id] = PaneModel(INSTANCES)
+            self.models[INSTANCES.id] = PaneModel(INSTANCES, now=self.cores.now)
 
     def model_of(
         self,
@@ -85,17 +90,23 @@ class Desk:
     ) -> PaneModel:
         """A model of this pane over all cores, or of one of them, with the rows that `only` lets through."""
         if not self.cores.several:
-            return PaneModel(pane, only=only)
+            return PaneModel(pane, only=only, now=self.cores.now)
 
         def lets_through(placed: RowOf[Any]) -> bool:
             return of_core in (None, placed.core) and (only is None or only(placed.row))
 
-        return PaneModel(merged(pane, self.cores), only=lets_through)
+        return PaneModel(merged(pane, self.cores), only=lets_through, now=self.cores.now)
 
     @property
     def drawn_from(self) -> Cores | ConsoleState:
         """What the panes draw from: the one state, or all cores."""
         return self.cores if self.cores.several else self.cores[0].state
+
+    def keep_filter(self, pane_id: str, text: str) -> None:
+        """Remember a filter, once, as the latest."""
+        if text.strip():
+            before = [each for each in self.filters.get(pane_id, []) if each != text]
+            self.filters[pane_id] = [*before, text][-_FILTERS:]
 
     def core_of(self, target: Target) -> Attached:
         """The core that a command for this target goes to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 _DETAILED_MICROS = 100_000_000
 _THOUSAND = 1_000
@@ -90,3 +92,28 @@ def moment_time(ms: int) -> str:
     tenths = ms // 100 % (_DAY // 100)
     hours, minutes, seconds = tenths // 36_000, tenths // 600 % 60, tenths // 10 % 60
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}.{tenths % 10}"
+
+
+_LENGTH = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(ms|s))?(?![\w.])")
+_NUMBER = re.compile(r"(\d[\d,]*(?:\.\d+)?|\.\d+)([kMGTKB%]?)(?![\w.])")
+_SIZES = {"": 1.0, "B": 1.0, "%": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "K": 1024.0}
+_MARKS = "~<⋯"
+
+
+def figure(text: str) -> float | None:
+    """What one of the texts above says, as a number; durations in seconds. None for a text that begins with no figure.
+
+    What stands behind the figure does not count: ``2/3`` is 2, and ``$1.20/h`` is 1.2.
+    """
+    text = text.strip().lstrip(_MARKS)
+    sign = -1.0 if text.startswith("-") else 1.0
+    text = text.removeprefix("-").removeprefix("$")
+    length = _LENGTH.match(text)
+    if length is not None and length.end():
+        days, hours, minutes, seconds, unit = length.groups()
+        small = float(seconds or 0) / (1000 if unit == "ms" else 1)
+        return sign * (int(days or 0) * 86_400 + int(hours or 0) * 3_600 + int(minutes or 0) * 60 + small)
+    number = _NUMBER.match(text)
+    if number is None:
+        return None
+    return sign * float(number[1].replace(",", "")) * _SIZES[number[2]]

@@ -7,14 +7,17 @@ rows that are looked at, while others come and go above it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from console.actions import Target
-from console.panes.filter import matcher
+from console.panes.filter import Fault, Filter, parse
 from console.panes.order import Order
 from console.panes.pane import Pane
 from console.state import Changed, Key
+
+_TESTED_AGAIN = 500
+"""Of a filter that goes by the time so many rows are tested again with each frame, in turn."""
 
 _MANY = 1_000
 """From how many changed rows on it is looked at whether reading all of them anew is cheaper."""
@@ -23,11 +26,21 @@ _MANY = 1_000
 class PaneModel:
     """One pane of one console; kept while others are shown, so that filter and cursor are there on the way back."""
 
-    def __init__(self, pane: Pane[Any, Any], *, only: Callable[[Any], bool] | None = None) -> None:
+    def __init__(
+        self,
+        pane: Pane[Any, Any],
+        *,
+        only: Callable[[Any], bool] | None = None,
+        now: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`only` lets rows through whatever the filter says; `now` is the time in milliseconds that filters go by."""
         self.pane = pane
         self.sort = pane.sort
         self.descending = pane.descending
         self.filter = ""
+        self.fault: Fault | None = None
+        """What is wrong with the filter's text; meanwhile the one before is in force."""
+        self.in_force = ""
         self.scope = ""
         """The kind of rows that is shown, of the pane's `scopes`; none is all."""
         self.frozen = False
@@ -37,6 +50,8 @@ class PaneModel:
         """The cursor has gone to another row by itself, which no key has confirmed yet."""
         self._chosen = False
         self._only = only
+        self._now = now
+        self._parsed = Filter(None)
         self._order = Order(pane.column(pane.sort).sort, descending=pane.descending, test=only)
         self._cursor: Key | None = None
         self._index = 0
@@ -65,8 +80,12 @@ class PaneModel:
 
     def catch_up(self, state: Any) -> None:
         """Take over what changed in what the pane draws from, unless it is frozen."""
-        if self.frozen or not (self._renew or self._pending):
+        if self.frozen:
             return
+        again = self._order.next_keys(_TESTED_AGAIN) if self._parsed.timed else ()
+        if not (self._renew or self._pending or again):
+            return
+        self._pending.update(again)
         anchor = self._anchor()
         too_many = self._too_many()
         keys, self._pending = self._pending, set()
@@ -95,8 +114,13 @@ class PaneModel:
         self._arrange()
 
     def filter_by(self, text: str) -> None:
-        """Another filter; an empty one shows everything."""
+        """Another filter; an empty one shows everything, and with a faulty one the one before stays in force."""
         self.filter = text
+        parsed = parse(self.pane, text, self._now)
+        if isinstance(parsed, Fault):
+            self.fault = parsed
+            return
+        self.fault, self._parsed, self.in_force = None, parsed, text
         self._arrange()
 
     def next_scope(self) -> str:
@@ -111,7 +135,7 @@ class PaneModel:
         return (lambda row: scope_of(row) == scope) if scope else None
 
     def _arrange(self) -> None:
-        tests = [each for each in (self._only, self._in_scope(), matcher(self.pane, self.filter)) if each]
+        tests = [each for each in (self._only, self._in_scope(), self._parsed.test) if each]
         test = (lambda row: all(each(row) for each in tests)) if tests else None
         self._order.arrange(self.pane.column(self.sort).sort, descending=self.descending, test=test)
         if self._chosen and self.position is None:
@@ -182,6 +206,10 @@ class PaneModel:
     def known(self) -> int:
         """How many rows there are, with those that the filter hides."""
         return self._order.known
+
+    def some(self, count: int) -> Iterator[Any]:
+        """So many of the rows that are known, shown or not."""
+        return self._order.some(count)
 
     def resize(self, height: int) -> None:
         """So many rows fit on the screen."""

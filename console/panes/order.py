@@ -7,6 +7,7 @@ filter does not let pass are known, but have no place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from sortedcontainers import SortedList
@@ -27,6 +28,7 @@ class Order:
         self._rows: dict[Key, Any] = {}
         self._values: dict[Key, Any] = {}
         self._places: Any = SortedList()
+        self._round: Iterator[Key] = iter(())
 
     def __len__(self) -> int:
         """How many rows have a place."""
@@ -68,6 +70,17 @@ class Order:
         self._value, self._descending, self._test = value, descending, test
         if not same:
             self._sort()
+
+    def next_keys(self, count: int) -> list[Key]:
+        """So many of the keys that are known, shown or not; with the next call those that follow, and so on, round."""
+        keys = list(islice(self._round, count))
+        if len(keys) < count:
+            self._round = iter(list(self._rows))
+        return keys
+
+    def some(self, count: int) -> Iterator[Any]:
+        """So many of the rows, shown or not."""
+        return islice(self._rows.values(), count)
 
     def row(self, key: Key) -> Any | None:
         """The row of that key, shown or not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input
@@ -15,6 +15,7 @@ from console.actions import BY_ID, Scope, Target
 from console.desk import Desk
 from console.instances import INSTANCES
 from console.panes.catalog import BEHIND, PANES
+from console.panes.completion import Completion, complete
 from console.panes.findings import FINDINGS
 from console.panes.journal import JOURNAL, worth_telling
 from console.panes.model import PaneModel
@@ -22,6 +23,7 @@ from console.panes.pane import Pane
 from console.panes.runs import RUNS
 from console.screens.base import DeskScreen, Handlers
 from console.state import Table
+from console.text import width
 from console.trends import spark
 from console.widgets.facts import FactsPanel
 from console.widgets.field import Field
@@ -41,6 +43,12 @@ _TABLES: dict[str, Table] = {
     "findings": "findings",
 }
 """Pane → the rows that it shows."""
+
+_LOOKED_AT = 500
+"""So many rows are looked at for values that a filter may ask for."""
+
+_BEFORE_FAULT = 12
+"""So much of a long filter is shown before what is wrong with it."""
 
 _WIDE, _TALL = 112, 34
 """From these sizes on the facts stand beside the table, and the journal below it."""
@@ -64,6 +72,13 @@ class MainScreen(DeskScreen):
         self._stack: list[PaneModel] = [desk.models[first]]
         self._maximised = False
         self._frozen_at = 0
+        self._completing: tuple[int, tuple[str, ...]] | None = None
+        """Where the word begins that tab walks through, and what it may be; none while one types."""
+        self._option = 0
+        self._filled: str | None = None
+        self._recalled = 0
+        """How many filters back one has gone."""
+        self._unsent = ""
         self._tail = desk.model_of(JOURNAL, worth_telling)
         desk.watching.append(self._tail)
 
@@ -78,7 +93,10 @@ class MainScreen(DeskScreen):
         with Horizontal(id="bar"):
             yield Lines(1, id="prompt")
             yield Field(
-                placeholder="words, column:word, -word", id="filter", compact=True, select_on_focus=False
+                placeholder="words, column:word, cost>1, -word, a OR b",
+                id="filter",
+                compact=True,
+                select_on_focus=False,
             )
         yield Lines(1, id="status")
         yield Lines(1, id="footer")
@@ -245,6 +263,8 @@ class MainScreen(DeskScreen):
         self.query_one("#status").display = False
         field.value = self.model.filter
         field.cursor_position = len(field.value)
+        self._completing = self._filled = None
+        self._recalled = 0
         field.hold()
         self.set_focus(field)
         self._table.post_message(Field.Reached())
@@ -252,21 +272,78 @@ class MainScreen(DeskScreen):
     def typed_late(self, character: str) -> None:
         self.query_one("#filter", Field).take(character)
 
+    def on_key(self, event: events.Key) -> None:
+        """In the filter, tab completes and up and down bring earlier filters back; all else is as in any screen."""
+        if self.typing and event.key in ("tab", "shift+tab", "up", "down"):
+            event.stop()
+            event.prevent_default()
+            if event.key in ("up", "down"):
+                self._recall(1 if event.key == "up" else -1)
+            else:
+                self._complete(1 if event.key == "tab" else -1)
+            return
+        super().on_key(event)
+
+    def _options(self) -> Completion:
+        """What the word at the cursor may become."""
+        field, model = self.query_one("#filter", Field), self.model
+        return complete(
+            model.pane, field.value, field.cursor_position, model.some(_LOOKED_AT), self.desk.cores.now()
+        )
+
+    def _complete(self, by: int) -> None:
+        """Put the next option in the word's place; where it began, and what there was, is known until one types."""
+        field = self.query_one("#filter", Field)
+        if self._completing is None:
+            options = self._options()
+            if not options.options:
+                return
+            word = field.value[options.start : field.cursor_position]
+            self._completing = (options.start, (*options.options, word))
+            self._option = -1 if by > 0 else 0
+        start, choices = self._completing
+        self._option = (self._option + by) % len(choices)
+        rest = field.value[field.cursor_position :]
+        chosen = choices[self._option]
+        self._filled = field.value[:start] + chosen + rest
+        field.value = self._filled
+        field.cursor_position = start + len(chosen)
+
+    def _recall(self, by: int) -> None:
+        """An earlier filter of this pane, or a later one again."""
+        earlier = self.desk.filters.get(self.model.pane.id, [])
+        place = self._recalled + by
+        if 0 <= place <= len(earlier):
+            field = self.query_one("#filter", Field)
+            if self._recalled == 0:
+                self._unsent = field.value
+            self._recalled = place
+            field.value = earlier[-place] if place else self._unsent
+            field.cursor_position = len(field.value)
+
     @on(Field.Reached)
     async def _reached(self) -> None:
         await self.query_one("#filter", Field).release()
 
     @on(Input.Changed, "#filter")
     def _filter_typed(self, event: Input.Changed) -> None:
+        if event.value != self._filled:
+            self._completing = self._filled = None
         if self.query_one("#bar").display and event.value != self.model.filter:
             self.model.filter_by(event.value)
             self.desk.wake()
 
     @on(Input.Submitted, "#filter")
     def _filter_kept(self) -> None:
+        if self.model.fault is not None:
+            self.desk.wake()  # it stays open until it can be used
+            return
+        self.desk.keep_filter(self.model.pane.id, self.model.filter)
         self._close_filter()
 
     def _close_filter(self) -> None:
+        if self.model.fault is not None:
+            self.model.filter_by(self.model.in_force)
         self.query_one("#bar").display = False
         self.query_one("#status").display = True
         self.set_focus(self._table)
@@ -353,7 +430,36 @@ class MainScreen(DeskScreen):
         header.put(1, self._tabs())
         self.query_one("#scopes", Lines).put(0, self._scopes())
         self.query_one("#status", Lines).put(0, *self._status())
-        self.query_one("#footer", Lines).put(0, self.footer())
+        self.query_one("#footer", Lines).put(0, self._hint() if self.typing else self.footer())
+
+    def _hint(self) -> list[Part]:
+        """Below the filter while one types: what is wrong and where, or what the word may become."""
+        look, fault = self.desk.looks.current, self.model.fault
+        if fault is not None:
+            field = self.query_one("#filter", Field)
+            # the field scrolls with a long text; the mark stands below the character wherever that is
+            at = width(" / ") + width(field.value[: fault.at]) - field.scroll_offset.x
+            if 0 <= at < self.app.size.width // 2:
+                return [Part(" " * at, look.style("text")), Part(f"▲ {fault.why}", look.style("bad"))]
+            before = field.value[: fault.at][-_BEFORE_FAULT:]
+            return [Part(f" ▲ after {before!r}: {fault.why}", look.style("bad"))]
+        keys, dim = look.style("key"), look.style("dim")
+        options = self._completing[1][:-1] if self._completing else self._options().options
+        if not options:
+            return [
+                Part(" ↵", keys),
+                Part(" keep  ", dim),
+                Part("esc", keys),
+                Part(" drop  ", dim),
+                Part("↑", keys),
+                Part(" earlier ones  ", dim),
+                Part("column:word  cost>1  age<5m  -word  a OR b  (…)", dim),
+            ]
+        parts = [Part(" tab", keys)]
+        for number, option in enumerate(options):
+            chosen = self._completing is not None and number == self._option
+            parts += [Part(" ", dim), Part(f" {option} ", look.style("tab_shown" if chosen else "tab"))]
+        return parts
 
     def _empty(self) -> tuple[str, ...]:
         if not self.desk.cores.known:

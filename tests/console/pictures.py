@@ -242,6 +242,8 @@ _PANES = {
     "runs-far-down": Picture("/98", keys=("pagedown", "pagedown")),
     "runs-sorted": Picture("turns it round", keys=("s", "s")),
     "runs-filtering": Picture("/ running", keys=("slash", *"running", *" -guest")),
+    "runs-filter-completing": Picture("tab", keys=("slash", *"model:g", "tab")),
+    "runs-filter-faulty": Picture("▲", keys=("slash", *"running )")),
     "runs-filtered": Picture("/guest", keys=("slash", *"guest", "enter")),
     "runs-none-match": Picture("No row matches", keys=("slash", *"nobody", "enter")),
     "runs-frozen": Picture("frozen 12s, 5 changed", keys=("f",), then=_five_runs_move),

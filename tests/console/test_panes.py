@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.panes.catalog import BEHIND, PANES
-from console.panes.filter import matcher
+from console.panes.filter import Filter, parse
 from console.panes.journal import JOURNAL
 from console.panes.layout import arrange
 from console.panes.model import PaneModel
@@ -276,7 +276,9 @@ def test_a_lost_cursor_is_chosen_anew_with_the_next_filter() -> None:
 )
 def test_the_filter_language(text: str, keys: set[str]) -> None:
     rows = {"a": a_run("a"), "b": a_run("b", session_key="api:bob/1", user_id="bob")}
-    test = matcher(RUNS, text)
+    parsed = parse(RUNS, text)
+    assert isinstance(parsed, Filter)
+    test = parsed.test
     lines = {key: RunLine(row, None, None) for key, row in rows.items()}
     assert {key for key, line in lines.items() if test is None or test(line)} == keys
 

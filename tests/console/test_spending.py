@@ -8,7 +8,7 @@ import pytest
 
 from console.panes import pins
 from console.panes.cost import COST
-from console.panes.filter import matcher
+from console.panes.filter import Filter, parse
 from console.panes.layout import arrange
 from console.panes.model import PaneModel
 from console.panes.sessions import SESSIONS
@@ -183,7 +183,9 @@ _COSTS = (
 @pytest.mark.parametrize("scope", ["session", "user", "project", "model", "day"])
 def test_the_filter_knows_the_scopes(scope: str) -> None:
     state = seen(*_COSTS)
-    test = matcher(COST, f"scope:{scope}")
+    parsed = parse(COST, f"scope:{scope}")
+    assert isinstance(parsed, Filter)
+    test = parsed.test
     assert test is not None
     rows = [COST.row(state, key) for key in COST.keys(state)]
     assert [row.cost.scope for row in rows if row is not None and test(row)] == [scope]
