@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,13 @@ import pytest
 
 from tests.processes.processes import House, Serving
 from tests.upstream import Upstream
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_reaches_the_processes() -> None:
+    """A shell that runs the tests in the background has them ignore ctrl+c, and what they start inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
