@@ -45,8 +45,7 @@ class Acting:
         self.read_only = read_only
         self.armed = not read_only
         self._new_id = new_id or (lambda: str(uuid4()))
-        self._undo: tuple[AnyCommand, ...] = ()
-        self._undo_on: Feed | None = None
+        self._undo: list[tuple[Feed, AnyCommand]] = []
 
     def new_id(self) -> str:
         """A new command id."""
@@ -72,22 +71,20 @@ class Acting:
         return None
 
     @property
-    def undo(self) -> list[AnyCommand]:
-        """The commands that take the last act back, one after the other, if it is one that can be; with new ids."""
+    def undo(self) -> list[tuple[Feed, AnyCommand]]:
+        """The commands that take the last act back, one after the other, and where; none where it cannot be."""
         return [
-            msgspec.structs.replace(command, command_id=self.new_id(), reason=REASON)
-            for command in self._undo
+            (on, msgspec.structs.replace(command, command_id=self.new_id(), reason=REASON))
+            for on, command in self._undo
         ]
 
-    @property
-    def undo_on(self) -> Feed | None:
-        """Whose core the last act that can be taken back was carried out on."""
-        return self._undo_on if self._undo else None
-
-    async def perform(self, command: AnyCommand, on: Feed, *, pin: PinRow | None = None) -> Outcome:
+    async def perform(
+        self, command: AnyCommand, on: Feed, *, pin: PinRow | None = None, more: bool = False
+    ) -> Outcome:
         """Have the core that a feed follows carry it out. Whatever goes wrong on the way is told as a refusal.
 
-        `pin` is what the session's pin was, for the way back.
+        `pin` is what the session's pin was, for the way back; with `more` it belongs to the same act as the one before,
+        and both are taken back together.
         """
         refusal = self.refusal(on=on)
         core = on.core
@@ -108,7 +105,8 @@ class Acting:
             text = f"{type(error).__name__}: {error}"
             return Refused(command_id=command.command_id, code=InternalError.code, message=text)
         if isinstance(outcome, Done):
-            self._undo, self._undo_on = inverse(command, pin), on
+            back = [(on, each) for each in inverse(command, pin)]
+            self._undo = [*self._undo, *back] if more else back
         return outcome
 
     async def preview(self, command: AnyCommand, on: Feed) -> Preview | Refused:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 from core.protocol import (
     AbortRun,
@@ -73,6 +73,19 @@ class Target:
     """What `Core.explain` can be asked about it."""
     what: Literal["session", "project", "all", "strikes"] = "session"
     """Which of them a choice from a menu meant."""
+
+
+class Aimed(NamedTuple):
+    """What a key that acts would hit: what the cursor is on, or all that is `marked`; `hidden` of it by the filter.
+
+    `keys` are those of the rows, and `unmark` takes their marks back.
+    """
+
+    targets: tuple[Target, ...]
+    keys: tuple[Any, ...] = ()
+    marked: bool = False
+    hidden: int = 0
+    unmark: Callable[[Iterable[Any]], None] = lambda keys: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +318,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "scope", "c", "scope", "panes", "of the costs: only sessions, users, projects, models, days, or all"
     ),
+    Action(
+        "mark",
+        "space",
+        "mark",
+        "panes",
+        "mark the row, or take its mark back; what acts then acts on all that are marked, and asks first",
+    ),
+    Action(
+        "mark-range", "v", "mark to here", "panes", "mark all rows from the last one that was marked to here"
+    ),
+    Action("mark-shown", "*", "mark shown", "panes", "mark all rows that the filter shows, or none of them"),
     Action("freeze", "f", "freeze", "panes", "hold the pane still; changes are counted, and none is lost"),
     Action("maximise", "m", "maximise", "panes", "the table alone, or with what is beside it"),
     Action(

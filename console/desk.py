@@ -49,6 +49,23 @@ class Said:
 
 
 @dataclass(slots=True)
+class Bulk:
+    """An act on many that is under way."""
+
+    what: str
+    total: int
+    done: int = 0
+    refused: int = 0
+    begun: bool = False
+    stopped: bool = False
+    """The operator wants no more of it."""
+
+    def text(self) -> str:
+        """How far it is."""
+        return f"{self.what}: {self.done + self.refused:,} of {self.total:,} …"
+
+
+@dataclass(slots=True)
 class Desk:
     """The cores, the hands, the keys and the looks of one console.
 
@@ -73,6 +90,7 @@ class Desk:
     """By the pane's id."""
     filters: dict[str, list[str]] = field(default_factory=dict)
     """The filters that were kept, by the pane's id, the latest last."""
+    bulk: Bulk | None = None
     watching: list[PaneModel] = field(default_factory=list)
     """Models beside those of the seven panes that want to know what changed."""
 

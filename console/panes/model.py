@@ -7,7 +7,7 @@ rows that are looked at, while others come and go above it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from console.actions import Target
@@ -49,6 +49,9 @@ class PaneModel:
         self.strayed = False
         """The cursor has gone to another row by itself, which no key has confirmed yet."""
         self._chosen = False
+        self.marks: dict[Key, None] = {}
+        """The keys that are marked, in the order in which they were."""
+        self._marked_last: Key | None = None
         self._only = only
         self._now = now
         self._parsed = Filter(None)
@@ -91,6 +94,7 @@ class PaneModel:
         keys, self._pending = self._pending, set()
         if self._renew or too_many:
             self._renew = False
+            keys = set(self.marks)
             self._order.replace(
                 (key, row) for key in self.pane.keys(state) if (row := self.pane.row(state, key)) is not None
             )
@@ -101,6 +105,7 @@ class PaneModel:
                     self._order.drop(key)
                 else:
                     self._order.put(key, row)
+        self._unmark_gone(keys)
         self._settle(anchor)
 
     def _too_many(self) -> bool:
@@ -196,6 +201,66 @@ class PaneModel:
             self._cursor, self._index, self.lost, self._chosen = None, 0, False, False
         else:
             self.move_to(0)
+
+    # ----------------------------------------------------------------------------------------- marks
+
+    def toggle_mark(self) -> None:
+        """Mark the row under the cursor, or take its mark back."""
+        key = self._cursor
+        if key is None:
+            return
+        if key in self.marks:
+            del self.marks[key]
+            self._marked_last = None
+        else:
+            self.marks[key] = None
+            self._marked_last = key
+
+    def mark_range(self) -> bool:
+        """Mark all rows from the one that was marked last to the cursor; False when there is no such one in sight."""
+        at, last = self.position, self._marked_last
+        begun = None if last is None else self._order.position(last)
+        if at is None or begun is None:
+            return False
+        for key in self._order.keys_between(min(at, begun), max(at, begun) + 1):
+            self.marks[key] = None
+        self._marked_last = self._cursor
+        return True
+
+    def mark_shown(self) -> None:
+        """Mark every row that the filter shows; when all of them are, take these marks back."""
+        shown = list(self._order.keys_between(0, len(self)))
+        if all(key in self.marks for key in shown):
+            for key in shown:
+                del self.marks[key]
+        else:
+            self.marks.update(dict.fromkeys(shown))
+        self._marked_last = None
+
+    def unmark(self, keys: Iterable[Key]) -> None:
+        """Take these marks back."""
+        for key in keys:
+            self.marks.pop(key, None)
+
+    def marked(self) -> list[tuple[Key, Any]]:
+        """The marked rows, in the order in which they are shown; those that the filter hides come last."""
+        end = len(self)
+
+        def place(key: Key) -> int:
+            at = self._order.position(key)
+            return end if at is None else at
+
+        keys = sorted(self.marks, key=place)
+        return [(key, self._order.row(key)) for key in keys]
+
+    @property
+    def marked_hidden(self) -> int:
+        """How many of the marked rows the filter hides."""
+        return sum(self._order.position(key) is None for key in self.marks)
+
+    def _unmark_gone(self, looked_at: Iterable[Key]) -> None:
+        if self.marks:
+            self.unmark([key for key in looked_at if key in self.marks and self._order.row(key) is None])
 
     # ---------------------------------------------------------------------------------------- window
 

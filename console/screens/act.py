@@ -12,10 +12,12 @@ from textual.app import App
 
 from console import units
 from console.acting import REASON
-from console.actions import Action, Impossible, Target, tier
+from console.actions import Action, Aimed, Impossible, Target, tier
 from console.cores import Attached
 from console.desk import Desk
-from console.state import refuse_abort, send_abort
+from console.screens.bulk import Sent, act_on_all, send_all
+from console.screens.phrases import aim, name, verb
+from console.screens.sending import carry_out
 from core.protocol import (
     AbortRun,
     AnyCommand,
@@ -29,30 +31,41 @@ from core.protocol import (
     PinModel,
     Preview,
     Refused,
-    ResumeAdmission,
-    action_of,
-    target_of,
 )
 
 _BUSY = "busy"
+_FEW = 2
+"""What one act is taken back by, at most; more were an act on many."""
 
 
-async def act(app: App[Any], desk: Desk, action: Action, target: Target | str) -> None:
-    """Carry out one acting key on what the cursor was on when it was pressed."""
+async def act(app: App[Any], desk: Desk, action: Action, aimed: Aimed | str) -> None:
+    """Carry out one acting key on what it was aimed at when it was pressed, or say why there is no such thing."""
     if action.id == "undo":
-        undo = desk.acting.undo
-        if not undo:
-            desk.say(
-                "nothing to undo: only the last mark, pause or model of one thing can be taken back", "warn"
-            )
-        for command in undo:
-            core = next((core for core in desk.cores if core.feed is desk.acting.undo_on), desk.cores[0])
+        await _take_back(desk)
+    elif isinstance(aimed, str):
+        desk.say(aimed, "warn")
+    elif aimed.marked:
+        await act_on_all(app, desk, action, aimed)
+    else:
+        await _act_on_one(app, desk, action, aimed.targets[0])
+
+
+async def _take_back(desk: Desk) -> None:
+    undo = [
+        (next(core for core in desk.cores if core.feed is feed), command)
+        for feed, command in desk.acting.undo
+    ]
+    if not undo:
+        desk.say("nothing to undo: only the last mark, pause or model can be taken back", "warn")
+    elif len(undo) > _FEW:
+        await send_all(desk, [Sent(core, command) for core, command in undo])
+    else:
+        for core, command in undo:
             if not await _send(desk, command, core):
                 return
-        return
-    if isinstance(target, str):
-        desk.say(target, "warn")
-        return
+
+
+async def _act_on_one(app: App[Any], desk: Desk, action: Action, target: Target) -> None:
     core = desk.core_of(target)
     refusal = desk.acting.refusal(action, on=core.feed)
     if refusal is not None:
@@ -119,7 +132,7 @@ async def _ask(
     core = desk.core_of(target)
     preview = await desk.acting.preview(command, core.feed)
     if isinstance(preview, Refused):
-        desk.say(f"{_name(command)} refused: {preview.message}", "warn")
+        desk.say(f"{name(command)} refused: {preview.message}", "warn")
         return None
     many = tier(command) == "counts"
     if many and preview.targets == 0:
@@ -128,9 +141,9 @@ async def _ask(
     answer = await app.push_screen_wait(
         AskScreen(
             Question(
-                title=f"{_name(command).capitalize()} {_aim(command)}{_there(desk, core)}?",
+                title=f"{name(command).capitalize()} {aim(command)}{_there(desk, core)}?",
                 losses=_losses(command, target, preview),
-                verb=_verb(action, command),
+                verb=verb(action, command),
                 number=preview.targets if many else None,
                 reason=REASON,
             )
@@ -152,28 +165,23 @@ def _there(desk: Desk, core: Attached) -> str:
 
 async def _send(desk: Desk, command: AnyCommand, core: Attached) -> bool:
     """Whether it was done; told either way."""
-    desk.say(f"{_name(command)} {_aim(command)}{_there(desk, core)}: sent …", "dim")
-    if isinstance(command, AbortRun):
-        send_abort(core.state, command.run_id, core.now())
-    pin = core.state.rows.pins.get(target_of(command))
-    outcome = await desk.acting.perform(command, core.feed, pin=pin)
+    desk.say(f"{name(command)} {aim(command)}{_there(desk, core)}: sent …", "dim")
+    outcome = await carry_out(desk, command, core)
     match outcome:
         case Done() if isinstance(command, AbortRun):
-            told = f"✓ {_name(command)} {_aim(command)}: {outcome.message}"
+            told = f"✓ {name(command)} {aim(command)}: {outcome.message}"
             desk.say(told, "good", run_id=command.run_id, core=core.number)
         case Done():
-            told = f"{_aim(command)}: {outcome.message}"
+            told = f"{aim(command)}: {outcome.message}"
             if desk.acting.undo and tier(command) == "at once":
                 # what can be done now comes first: the line may end after 80 cells, and a key be long
-                told = f"(Z takes it back): {_aim(command)}"
-            desk.say(f"✓ {_name(command)} {told}", "good")
+                told = f"(Z takes it back): {aim(command)}"
+            desk.say(f"✓ {name(command)} {told}", "good")
         case Refused():
-            if isinstance(command, AbortRun):
-                refuse_abort(core.state, command.run_id)
             told = outcome.message
             if isinstance(command, EvictSession) and _BUSY in outcome.code:
                 told = "a turn is running; C aborts its turn and closes it"
-            desk.say(f"✗ {_name(command)} refused: {told}", "bad")
+            desk.say(f"✗ {name(command)} refused: {told}", "bad")
     return isinstance(outcome, Done)
 
 
@@ -185,7 +193,7 @@ def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
         case MarkDirty():
             lines.append(f"{sessions} will be rebuilt at the next use; turns that run go on to their end")
         case AbortRun() | CloseSession():
-            if target.label != _aim(command):
+            if target.label != aim(command):
                 lines.append(f"session {target.label}")
             lines.append(f"{turns} will be cut off" if preview.turns else "no turn is running on it")
         case EndSeat():
@@ -207,51 +215,3 @@ def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:
     if preview.turns:
         lines.append(f"so far: {units.count(preview.tokens)} tokens, {units.money(preview.micros)}")
     return lines
-
-
-def _name(command: AnyCommand) -> str:
-    match command:
-        case MarkDirty():
-            return "mark dirty"
-        case EndSeat():
-            return "end seat of"
-        case PinModel(model=model):
-            return f"keep on {model}"
-        case _:
-            return action_of(command).replace("-", " ")
-
-
-def _verb(action: Action, command: AnyCommand) -> str:  # noqa: PLR0911 - a table
-    match command:
-        case AbortRun():
-            return "Abort run"
-        case CloseSession():
-            return "Close session"
-        case MarkDirty(all=True):
-            return "Mark all dirty"
-        case MarkDirty():
-            return "Mark project dirty"
-        case EndSeat():
-            return "End seat"
-        case BanUser():
-            return "Ban user"
-        case PauseAdmission():
-            return "Pause all"
-        case PinModel():
-            return "Keep on it"
-        case _:
-            return action.label.capitalize()
-
-
-def _aim(command: AnyCommand) -> str:
-    match command:
-        case AbortRun():
-            return f"run {command.run_id}"
-        case MarkDirty(all=True):
-            return "all sessions"
-        case MarkDirty(project=str(project)):
-            return f"all of project {project}"
-        case PauseAdmission(model=None) | ResumeAdmission(model=None):
-            return "all models"
-        case _:
-            return target_of(command)

@@ -10,7 +10,7 @@ from textual import events, on
 from textual.message import Message
 from textual.screen import Screen
 
-from console.actions import Action, Scope, Target, offered
+from console.actions import Action, Aimed, Scope, Target, offered
 from console.cores import Attached, Cores
 from console.desk import Desk
 from console.instances import OLD_MS, link
@@ -88,6 +88,11 @@ class DeskScreen(ClosesOnce[None]):
         """What a command would hit now, or why nothing is hit."""
         return self.pointed()
 
+    def aimed(self) -> Aimed | str:
+        """All that a command would hit now, or why nothing is hit."""
+        target = self.aim()
+        return target if isinstance(target, str) else Aimed((target,))
+
     def example(self) -> str:
         """What can be copied where there is no row: lines that bring one, or nothing."""
         return ""
@@ -135,7 +140,10 @@ class DeskScreen(ClosesOnce[None]):
             return
         from console.screens.act import act
 
-        self.run_worker(act(self.app, self.desk, action, self.aim()), group="act", exclusive=True)
+        if self.desk.bulk is not None:
+            self.desk.say(f"{self.desk.bulk.text()} first; esc stops it", "warn")
+            return
+        self.run_worker(act(self.app, self.desk, action, self.aimed()), group="act", exclusive=True)
 
     def footer(self) -> list[Part]:
         """The keys worth knowing, the most important first; how to leave is always among them."""

@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from console import units
-from console.actions import BY_ID, Scope, Target
+from console.actions import BY_ID, Aimed, Scope, Target
 from console.desk import Desk
 from console.instances import INSTANCES
 from console.panes.catalog import BEHIND, PANES
@@ -132,6 +132,9 @@ class MainScreen(DeskScreen):
             "sort": self._sort,
             "reverse": self._reverse,
             "scope": self._scope,
+            "mark": self._mark,
+            "mark-range": self._mark_range,
+            "mark-shown": self._mark_shown,
             "freeze": self._freeze,
             "maximise": self._maximise,
         }
@@ -201,6 +204,14 @@ class MainScreen(DeskScreen):
         self.desk.say("only the runs of this instance; esc shows all")
 
     def _escape(self) -> None:
+        if self.desk.bulk is not None:
+            self.desk.bulk.stopped = True
+            self.desk.wake()
+            return
+        if self.model.marks and not self.query_one("#bar").display:
+            self.model.unmark(list(self.model.marks))
+            self.desk.say("no row is marked any more")
+            return
         if self.model.filter or self.query_one("#bar").display:
             self.model.filter_by("")
             self._close_filter()
@@ -240,6 +251,23 @@ class MainScreen(DeskScreen):
             return
         scope = self.model.next_scope()
         self.desk.say(f"only what each {scope} has cost" if scope else "everything")
+
+    def _mark(self) -> None:
+        if self.model.selected() is None:
+            self.desk.say(self._no_row(), "warn")
+            return
+        self.model.toggle_mark()
+        self.model.move(1)
+        self.desk.wake()
+
+    def _mark_range(self) -> None:
+        if not self.model.mark_range():
+            self.desk.say("mark one row first (space), then v marks all from there to the cursor", "warn")
+        self.desk.wake()
+
+    def _mark_shown(self) -> None:
+        self.model.mark_shown()
+        self.desk.wake()
 
     def _freeze(self) -> None:
         self.model.frozen = not self.model.frozen
@@ -372,6 +400,19 @@ class MainScreen(DeskScreen):
             self.desk.wake()
             return f"the cursor was out of sight, on {target.label}: here it is; press again to act on it"
         return target
+
+    def aimed(self) -> Aimed | str:
+        model = self.model
+        if not model.marks:
+            return super().aimed()
+        rows = model.marked()
+        return Aimed(
+            targets=tuple(model.pane.target(self.desk.drawn_from, row) for _, row in rows),
+            keys=tuple(key for key, _ in rows),
+            marked=True,
+            hidden=model.marked_hidden,
+            unmark=model.unmark,
+        )
 
     def example(self) -> str:
         shown = self.desk.cores.known and not self.model.known
@@ -539,6 +580,12 @@ class MainScreen(DeskScreen):
             left.append(Part(f"‖ frozen {since}, {model.held_back:,} changed  ", look.style("warn")))
         if model.filter:
             left.append(Part(f"/{model.filter}  ", look.style("accent")))
+        if model.marks:
+            hidden = f", {model.marked_hidden:,} hidden" if model.marked_hidden else ""
+            left.append(Part(f"▪ {len(model.marks):,} marked{hidden}  ", look.style("accent")))
+        if desk.bulk is not None:
+            stops = "stopping" if desk.bulk.stopped else "esc stops it"
+            left.append(Part(f"◐ {desk.bulk.text()} {stops}  ", look.style("warn")))
         left += self.trouble_parts()
         answer = desk.answer()
         left.append(Part(answer.text, look.style(answer.tone)))

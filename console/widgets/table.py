@@ -27,6 +27,8 @@ from console.widgets.line import Part, bar_at, strip_of
 
 _MARK = "▸ "
 _NO_MARK = "  "
+_MARKED = "▪"
+"""Stands in the second cell of a marked row, beside the cursor's own sign."""
 _MARGIN = len(_MARK) + 1  # the cursor's mark on the left, the scroll bar on the right
 _WHEEL_ROWS = 3
 _ROW_LIMIT = 400
@@ -36,6 +38,7 @@ _ROW_LIMIT = 400
 class _Row(NamedTuple):
     cells: tuple[Cell, ...]
     chosen: bool
+    marked: bool
     stale: bool
     bar: str
 
@@ -116,7 +119,8 @@ class LiveTable(Widget, can_focus=True):
         for y, (key, row) in enumerate(window):
             cells = tuple(place.column.cell(row, now) for place in self._places)
             stale = self.stale or model.pane.stale(row)
-            lines.append(_Row(cells, key == model.cursor, stale, self._bar(y, height)))
+            marked = key in model.marks
+            lines.append(_Row(cells, key == model.cursor, marked, stale, self._bar(y, height)))
         if not window:
             lines.extend(_Blank(text, " ") for text in ("", *self.empty)[:height])
         lines.extend(_Blank("", self._bar(y, height)) for y in range(len(lines), height))
@@ -143,7 +147,10 @@ class LiveTable(Widget, can_focus=True):
     def _row(self, look: Look, line: _Row, cells: int) -> list[Segment]:
         plain = look.cell("", chosen=line.chosen, stale=line.stale)
         mark = look.style("cursor_mark") if line.chosen else plain
-        segments = [Segment(_MARK if line.chosen else _NO_MARK, mark)]
+        if line.marked and not line.chosen:
+            mark = look.cell("accent", chosen=False, stale=line.stale)
+        sign = _MARK if line.chosen else _NO_MARK
+        segments = [Segment(sign[:1] + _MARKED if line.marked else sign, mark)]
         taken = len(_MARK)
         for place, cell in zip(self._places, line.cells, strict=True):
             text = fit(neutral(cell.text, _ROW_LIMIT), place.width, place.column.align)

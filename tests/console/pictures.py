@@ -365,6 +365,11 @@ _DIALOGS = {
     "ban": Picture("Ban ", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "B"), covers=("dialog ban",)),
     "end-seat": Picture("End seat of", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "E")),
     "admitted": Picture("✓ admit", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "N")),
+    "bulk": Picture(
+        "is left out",
+        keys=("end", "space", "slash", *"state:running", "enter", "asterisk", "X"),
+    ),
+    "marked": Picture("marked", keys=("space", "space", "down", "v")),
     "quit": Picture("in flight?", keys=("q",), covers=("dialog quit",)),
 }
 

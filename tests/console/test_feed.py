@@ -262,10 +262,10 @@ async def test_the_last_mark_can_be_taken_back_once() -> None:
     async with running(Fed(FakeCore(a_session("s")))) as fed:
         await fed.until(lambda: fed.feed.link == "live")
         acting = Acting(new_id=iter("abcdef").__next__)
-        undos = [acting.undo]
+        undos = [[command for _, command in acting.undo]]
         await acting.perform(MarkDirty(command_id="1", session_key="s", generation=1), fed.feed)
         undo = ClearDirty(command_id="a", reason="from the console", session_key="s", generation=1)
-        undos.append(acting.undo)
+        undos.append([command for _, command in acting.undo])
         await acting.perform(undo, fed.feed)
-        undos.append(acting.undo)
+        undos.append([command for _, command in acting.undo])
         assert undos == [[], [undo], []]
