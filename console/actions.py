@@ -332,6 +332,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("freeze", "f", "freeze", "panes", "hold the pane still; changes are counted, and none is lost"),
     Action("maximise", "m", "maximise", "panes", "the table alone, or with what is beside it"),
     Action(
+        "export",
+        "x",
+        "export",
+        "panes",
+        "write the rows that are shown, or those that are marked, to a new file: CSV or JSON Lines",
+    ),
+    Action(
         "sandbox",
         "p",
         "sandbox",

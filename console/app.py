@@ -51,9 +51,9 @@ class ConsoleApp(App[None]):
     `embedded` the core ends
     with the console, so that leaving asks while turns are in flight. `on_quit` replaces `core.aclose()`, and
     `address` and `model` are where clients reach the core and what they may ask for, for the hints in empty panes.
-    With `playable` the key of the sandbox is offered while nobody has come. Raises SettingsError for a theme or a
-    key that there is not. After `run`, `failure` says why the core did not start, and `play` whether the operator
-    wants the sandbox now.
+    With `playable` the key of the sandbox is offered while nobody has come. `folder` is where its files are kept.
+    Raises SettingsError for a theme or a key that there is not. After `run`, `failure` says why the core did not
+    start, and `play` whether the operator wants the sandbox now.
     """
 
     TITLE: str | None = "maitred"
@@ -88,6 +88,7 @@ class ConsoleApp(App[None]):
         read_only: bool = False,
         theme: str = "dark",
         theme_folders: Iterable[Path] = (),
+        folder: Path | None = None,
         keys: Mapping[str, str] | None = None,
         frames_per_second: float = 8,
         title: str = "maitred",
@@ -129,6 +130,7 @@ class ConsoleApp(App[None]):
             leave=self._leave,
             restyle=self._restyle,
             play=self._leave_to_play if playable else None,
+            folder=folder,
             title=title,
             address=address,
             model=model,

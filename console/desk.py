@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from console.acting import Acting
@@ -81,6 +82,8 @@ class Desk:
     leave: Callable[[bool], None]
     restyle: Callable[[], None]
     play: Callable[[], None] | None = None
+    folder: Path | None = None
+    """Where files of this console are kept; None where nothing is."""
     title: str = "maitred"
     address: str = ADDRESS
     model: str = "auto"
@@ -91,6 +94,7 @@ class Desk:
     filters: dict[str, list[str]] = field(default_factory=dict)
     """The filters that were kept, by the pane's id, the latest last."""
     bulk: Bulk | None = None
+    exporting: bool = False
     watching: list[PaneModel] = field(default_factory=list)
     """Models beside those of the seven panes that want to know what changed."""
 

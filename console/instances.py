@@ -92,7 +92,14 @@ INSTANCES: Pane[Line, Cores] = Pane(
             grow=1,
             ideal=24,
         ),
-        Column("link", "LINK", 13, lambda line, now: link(line.core), lambda line: line.core.feed.link),
+        Column(
+            "link",
+            "LINK",
+            13,
+            lambda line, now: link(line.core),
+            lambda line: line.core.feed.link,
+            raw=lambda line, now: {"link": line.core.feed.link},
+        ),
         Column(
             "age",
             "DATA",
@@ -100,6 +107,7 @@ INSTANCES: Pane[Line, Cores] = Pane(
             lambda line, now: _age(line),
             lambda line: line.core.feed.age_ms() or 0,
             "right",
+            raw=lambda line, now: {"data_age_ms": line.core.feed.age_ms()},
         ),
         Column(
             "flight",
@@ -108,6 +116,7 @@ INSTANCES: Pane[Line, Cores] = Pane(
             lambda line, now: Cell(units.count(line.core.state.totals.in_flight)),
             lambda line: line.core.state.totals.in_flight,
             "right",
+            raw=lambda line, now: {"in_flight": line.core.state.totals.in_flight},
         ),
         Column(
             "sessions",
@@ -116,6 +125,7 @@ INSTANCES: Pane[Line, Cores] = Pane(
             lambda line, now: Cell(units.count(line.core.state.count("sessions"))),
             lambda line: line.core.state.count("sessions"),
             "right",
+            raw=lambda line, now: {"sessions": line.core.state.count("sessions")},
         ),
         Column(
             "findings",
@@ -128,6 +138,7 @@ INSTANCES: Pane[Line, Cores] = Pane(
             lambda line: line.core.state.count("findings"),
             "right",
             priority=2,
+            raw=lambda line, now: {"findings": line.core.state.count("findings")},
         ),
         Column("version", "VERSION", 9, lambda line, now: Cell(_version(line), "dim"), _version, priority=3),
         Column(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from core.clock import day_of, parse_timestamp
+from core.clock import day_of, parse_timestamp, timestamp
 
 
 @lru_cache(maxsize=1_024)
@@ -14,6 +14,11 @@ def moment(timestamp: str) -> int:
         return parse_timestamp(timestamp)
     except ValueError:
         return 0
+
+
+def compact(ms: int) -> str:
+    """A time in UTC for the name of a file: ``20260417T120000Z``."""
+    return f"{timestamp(ms)[:19].replace('-', '').replace(':', '')}Z"
 
 
 def day(ms: int) -> str:

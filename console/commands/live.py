@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -111,8 +112,11 @@ def is_bare(loaded: Loaded) -> bool:
     return (loaded.offered or not settings.upstreams) and not settings.admission.models
 
 
-def console_over(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:
-    """The console over a core, or over a function that makes one, as the settings want it to look."""
+def console_over(core: Any, loaded: Loaded, *, folder: Path | None = None, **options: Any) -> ConsoleApp:
+    """The console over a core, or over a function that makes one, as the settings want it to look.
+
+    Its files are kept in `folder`, else in the user's own.
+    """
     from console.app import ConsoleApp
     from core.settings import folders
 
@@ -121,6 +125,7 @@ def console_over(core: Any, loaded: Loaded, **options: Any) -> ConsoleApp:
         core,
         theme=settings.theme,
         theme_folders=[folders().config / "themes"],
+        folder=folder or folders().state,
         keys=loaded.settings.keys,
         frames_per_second=settings.frames_per_second,
         **options,

@@ -121,7 +121,9 @@ def _open(
     options = {} if listener is None else {"address": f"http://127.0.0.1:{listener.getsockname()[1]}"}
     try:
         # nobody's work is lost, so leaving asks nobody
-        app = console_over(start, loaded, title="maitred sandbox", embedded=False, on_quit=let_go, **options)
+        app = console_over(
+            start, loaded, title="maitred sandbox", embedded=False, on_quit=let_go, folder=folder, **options
+        )
         return run_console(app)
     finally:
         asyncio.run(let_go(True))

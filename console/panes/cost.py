@@ -73,6 +73,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line, now: Cell(units.money(line.cost.micros)),
             lambda line: line.cost.micros,
             "right",
+            raw=lambda line, now: {"micros": line.cost.micros},
         ),
         Column(
             "minute",
@@ -82,6 +83,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.spent.lately,
             "right",
             2,
+            raw=lambda line, now: {"micros_per_hour": line.spent.per_hour(now)},
         ),
         Column(
             "hour",
@@ -91,6 +93,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.spent.lately,
             "right",
             1,
+            raw=lambda line, now: {"micros_per_hour": line.spent.per_hour(now)},
         ),
         Column(
             "trend",
@@ -99,9 +102,15 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line, now: spent.trend(line.spent, now),
             lambda line: line.spent.lately,
             priority=1,
+            raw=lambda line, now: {"micros_by_minute": line.spent.by_minute(now)},
         ),
         Column(
-            "scope", "OF", 7, lambda line, now: Cell(line.cost.scope, "dim"), lambda line: line.cost.scope
+            "scope",
+            "OF",
+            7,
+            lambda line, now: Cell(line.cost.scope, "dim"),
+            lambda line: line.cost.scope,
+            raw=lambda line, now: {"scope": line.cost.scope},
         ),
         Column(
             "key",
@@ -111,6 +120,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.cost.key,
             grow=3,
             ideal=40,
+            raw=lambda line, now: {"key": line.cost.key},
         ),
         Column(
             "estimated",
@@ -120,6 +130,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.cost.estimated_micros,
             "right",
             3,
+            raw=lambda line, now: {"estimated_micros": line.cost.estimated_micros},
         ),
         Column(
             "input",
@@ -129,6 +140,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.cost.input_tokens,
             "right",
             3,
+            raw=lambda line, now: {"input_tokens": line.cost.input_tokens},
         ),
         Column(
             "output",
@@ -138,6 +150,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.cost.output_tokens,
             "right",
             2,
+            raw=lambda line, now: {"output_tokens": line.cost.output_tokens},
         ),
         Column(
             "cached",
@@ -147,6 +160,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.cost.cached_tokens,
             "right",
             4,
+            raw=lambda line, now: {"cached_tokens": line.cost.cached_tokens},
         ),
         Column(
             "updated",
@@ -156,6 +170,7 @@ COST: Pane[CostLine, ConsoleState] = Pane(
             lambda line: line.cost.updated_at,
             "right",
             5,
+            raw=lambda line, now: {"updated_at": line.cost.updated_at},
         ),
     ),
     sort="cost",

@@ -188,9 +188,15 @@ JOURNAL: Pane[Entry, ConsoleState] = Pane(
             lambda entry, now: Cell(units.clock_time(entry.event.at), "dim"),
             lambda entry: entry.number,
             sort_across=lambda entry: (entry.event.at, entry.number),
+            raw=lambda entry, now: {"at": entry.event.at},
         ),
         Column(
-            "what", "WHAT", 22, lambda entry, now: what(entry.event), lambda entry: what(entry.event).text
+            "what",
+            "WHAT",
+            22,
+            lambda entry, now: what(entry.event),
+            lambda entry: what(entry.event).text,
+            raw=lambda entry, now: {"what": what(entry.event).text},
         ),
         Column(
             "of",
@@ -199,6 +205,7 @@ JOURNAL: Pane[Entry, ConsoleState] = Pane(
             lambda entry, now: Cell(subject(entry.event)),
             lambda entry: subject(entry.event),
             grow=1,
+            raw=lambda entry, now: {"of": subject(entry.event)},
         ),
         Column(
             "details",
@@ -208,6 +215,7 @@ JOURNAL: Pane[Entry, ConsoleState] = Pane(
             lambda entry: details(entry.event),
             priority=1,
             grow=2,
+            raw=lambda entry, now: {"details": details(entry.event)},
         ),
     ),
     sort="time",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from console.actions import Target
-from console.panes.pane import Cell, Column, Fact, Pane
+from console.panes.pane import Cell, Column, Fact, Pane, Raw
 from console.state import At, Changed, ConsoleState, Table
 
 R = TypeVar("R")
@@ -116,12 +116,16 @@ def _instance(sources: Sources) -> Column[RowOf[Any]]:
         max(len("INSTANCE"), min(_WIDEST, longest)),
         lambda placed, now: Cell(sources[placed.core].name, "accent"),
         lambda placed: placed.core,
+        raw=lambda placed, now: {"instance": sources[placed.core].name},
     )
 
 
 def _over(column: Column[R], sources: Sources) -> Column[RowOf[R]]:
     def cell(placed: RowOf[R], _now: int) -> Cell:
         return column.cell(placed.row, sources[placed.core].now())
+
+    def raw(placed: RowOf[R], _now: int) -> Raw:
+        return column.values(placed.row, sources[placed.core].now())
 
     merged_sort = column.sort_across or column.sort
     return Column(
@@ -134,4 +138,5 @@ def _over(column: Column[R], sources: Sources) -> Column[RowOf[R]]:
         column.priority,
         column.grow,
         column.ideal,
+        raw=raw,
     )

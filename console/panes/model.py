@@ -253,6 +253,15 @@ class PaneModel:
         keys = sorted(self.marks, key=place)
         return [(key, self._order.row(key)) for key in keys]
 
+    def picked(self) -> list[Any]:
+        """The marked rows, or all that are shown where none is marked, in the order in which they are shown."""
+        shown = self._order.keys_between(0, len(self))
+        if not self.marks:
+            return [self._order.row(key) for key in shown]
+        keys = dict.fromkeys(key for key in shown if key in self.marks)
+        # those that the filter hides come last
+        return [self._order.row(key) for key in (*keys, *(key for key in self.marks if key not in keys))]
+
     @property
     def marked_hidden(self) -> int:
         """How many of the marked rows the filter hides."""

@@ -6,7 +6,7 @@ only and pass through `console.text` there, so that a pane may hand over what st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -18,6 +18,10 @@ S = TypeVar("S")
 
 Tone = Literal["", "dim", "good", "warn", "bad", "accent", "strong"]
 """What a cell means; the theme says how it looks. A tone never stands alone: a glyph or a word says the same."""
+
+
+Raw = Mapping[str, object]
+"""Values by their names in the protocol, as they came: exact, money in micro-USD, times as timestamps."""
 
 
 class Cell(NamedTuple):
@@ -47,6 +51,12 @@ class Column(Generic[R]):
     """The width, where it grows, that it should have before columns that matter less come in."""
     sort_across: Callable[[R], Any] | None = None
     """How it sorts among rows of several cores, where what it sorts by otherwise is each core's own."""
+    raw: Callable[[R, int], Raw] | None = None
+    """What its cell says, for machines; without it that is the cell's text, by the column's id."""
+
+    def values(self, row: R, now: int) -> Raw:
+        """What its cell says, for machines."""
+        return {self.id: self.cell(row, now).text} if self.raw is None else self.raw(row, now)
 
 
 class Fact(NamedTuple):

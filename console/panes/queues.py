@@ -109,6 +109,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line: line.queue.model,
             grow=2,
             ideal=24,
+            raw=lambda line, now: {"model": line.queue.model},
         ),
         Column(
             "tier",
@@ -117,6 +118,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.queue.tier, "dim"),
             lambda line: line.queue.tier,
             priority=3,
+            raw=lambda line, now: {"tier": line.queue.tier},
         ),
         Column(
             "door",
@@ -125,6 +127,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line, now: _door(line.queue),
             lambda line: line.queue.paused_reason or "",
             priority=1,
+            raw=lambda line, now: {"paused_reason": line.queue.paused_reason},
         ),
         Column(
             "health",
@@ -133,6 +136,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line, now: _health(line.queue),
             lambda line: line.queue.health,
             priority=2,
+            raw=lambda line, now: {"health": line.queue.health},
         ),
         Column(
             "waiting",
@@ -143,6 +147,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             ),
             lambda line: line.queue.waiting,
             "right",
+            raw=lambda line, now: {"waiting": line.queue.waiting},
         ),
         Column(
             "trend",
@@ -151,6 +156,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             _trend,
             lambda line: line.queue.waiting,
             priority=2,
+            raw=lambda line, now: {"waiting_by_minute": line.waiting.series(now)},
         ),
         Column(
             "oldest",
@@ -159,6 +165,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line, now: _waited(line.queue, now),
             lambda line: line.queue.oldest_queued_at or "~",
             "right",
+            raw=lambda line, now: {"oldest_queued_at": line.queue.oldest_queued_at},
         ),
         Column(
             "admitted",
@@ -168,6 +175,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line: line.admitted.total(line.queue.model),
             "right",
             priority=2,
+            raw=lambda line, now: {"admitted_by_minute": line.admitted.series(line.queue.model, now)},
         ),
         Column(
             "seated",
@@ -176,6 +184,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line, now: Cell(units.count(line.queue.seated)),
             lambda line: line.queue.seated,
             "right",
+            raw=lambda line, now: {"seated": line.queue.seated},
         ),
         Column(
             "draining",
@@ -185,6 +194,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line: line.queue.draining,
             "right",
             priority=4,
+            raw=lambda line, now: {"draining": line.queue.draining},
         ),
         Column(
             "instant",
@@ -194,6 +204,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line: line.queue.instant_admit_capacity,
             "right",
             priority=6,
+            raw=lambda line, now: {"instant_admit_capacity": line.queue.instant_admit_capacity},
         ),
         Column(
             "ceiling",
@@ -203,6 +214,7 @@ QUEUES: Pane[QueueLine, ConsoleState] = Pane(
             lambda line: line.queue.max_active,
             "right",
             priority=5,
+            raw=lambda line, now: {"max_active": line.queue.max_active},
         ),
     ),
     sort="model",

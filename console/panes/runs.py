@@ -193,7 +193,14 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
     id="runs",
     title="runs",
     columns=(
-        Column("state", "STATE", 11, lambda line, now: run_state(line.run), lambda line: _urgency(line.run)),
+        Column(
+            "state",
+            "STATE",
+            11,
+            lambda line, now: run_state(line.run),
+            lambda line: _urgency(line.run),
+            raw=lambda line, now: {"state": line.run.state},
+        ),
         Column(
             "session",
             "SESSION",
@@ -202,6 +209,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line: line.run.session_key,
             grow=3,
             ideal=32,
+            raw=lambda line, now: {"session_key": line.run.session_key},
         ),
         Column(
             "user",
@@ -210,6 +218,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.run.user_id or "–"),
             lambda line: line.run.user_id or "",
             priority=4,
+            raw=lambda line, now: {"user_id": line.run.user_id},
         ),
         Column(
             "model",
@@ -219,6 +228,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line: line.run.model or "",
             priority=1,
             grow=1,
+            raw=lambda line, now: {"model": line.run.model},
         ),
         Column(
             "seq",
@@ -227,6 +237,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line, now: Cell(units.count(line.run.last_seq), _quiet(line.run)),
             lambda line: line.run.last_seq,
             "right",
+            raw=lambda line, now: {"last_seq": line.run.last_seq},
         ),
         Column(
             "speed",
@@ -236,6 +247,9 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line: line.speed.per_second(0) or 0.0 if line.speed is not None else -1.0,
             "right",
             priority=3,
+            raw=lambda line, now: {
+                "events_per_second": line.speed.per_second(now) if line.speed is not None else None
+            },
         ),
         Column(
             "age",
@@ -244,6 +258,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line, now: Cell(units.age(_elapsed(line.run, now)), _quiet(line.run)),
             lambda line: (line.run.state in IN_FLIGHT, -moment(line.run.started_at)),
             "right",
+            raw=lambda line, now: {"started_at": line.run.started_at, "ended_at": line.run.ended_at},
         ),
         Column(
             "out",
@@ -253,6 +268,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line: line.run.output_tokens,
             "right",
             priority=2,
+            raw=lambda line, now: {"output_tokens": line.run.output_tokens, "estimated": line.run.estimated},
         ),
         Column(
             "cost",
@@ -261,6 +277,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line, now: Cell(_about(line.run, units.money(line.run.micros)), _quiet(line.run)),
             lambda line: line.run.micros,
             "right",
+            raw=lambda line, now: {"micros": line.run.micros, "estimated": line.run.estimated},
         ),
         Column(
             "rate",
@@ -272,6 +289,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line: line.run.micros,
             "right",
             priority=5,
+            raw=lambda line, now: {"micros_per_minute": per_minute(line.run, now)},
         ),
         Column(
             "run",
@@ -280,6 +298,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.run.run_id, "dim"),
             lambda line: line.run.run_id,
             priority=8,
+            raw=lambda line, now: {"run_id": line.run.run_id},
         ),
         Column(
             "followers",
@@ -289,6 +308,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line: (lag(line.run), line.run.subscribers),
             "right",
             priority=6,
+            raw=lambda line, now: {"subscribers": line.run.subscribers, "lag": lag(line.run)},
         ),
         Column(
             "buffer",
@@ -298,6 +318,10 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line: (line.run.buffer_percent, line.run.buffered_bytes),
             "right",
             priority=7,
+            raw=lambda line, now: {
+                "buffered_bytes": line.run.buffered_bytes,
+                "buffer_percent": line.run.buffer_percent,
+            },
         ),
     ),
     sort="state",

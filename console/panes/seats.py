@@ -52,16 +52,24 @@ def _place(line: SeatLine) -> Cell:
     return Cell("–", "dim") if place is None else Cell(units.count(place))
 
 
-def _estimate(line: SeatLine) -> Cell:
-    """How long it takes to the head of the queue and through the next tick's admissions, or what holds them."""
+def _wait(line: SeatLine) -> int | None:
+    """Milliseconds to the head of the queue and through the next tick's admissions; None where nobody can tell."""
     place, queue = line.places.of(line.seat), line.queues.get(line.seat.model)
-    if place is None or queue is None:
+    if place is None or queue is None or queue.paused_reason is not None or not queue.tick_ms:
+        return None
+    return (place - 1) // max(1, queue.admits_per_tick) * queue.tick_ms
+
+
+def _estimate(line: SeatLine) -> Cell:
+    """How long they still wait, or what holds the queue."""
+    queue = line.queues.get(line.seat.model)
+    if line.places.of(line.seat) is None or queue is None:
         return Cell("–", "dim")
     if queue.paused_reason is not None:
         return Cell(f"‖ {queue.paused_reason}", "warn")
-    if not queue.tick_ms:
+    waits = _wait(line)
+    if waits is None:
         return Cell("?", "dim")
-    waits = (place - 1) // max(1, queue.admits_per_tick) * queue.tick_ms
     return Cell(f"~{units.age(waits)}" if waits else "next")
 
 
@@ -105,7 +113,14 @@ SEATS: Pane[SeatLine, ConsoleState] = Pane(
     title="seats",
     house_wide=True,
     columns=(
-        Column("state", "SEAT", 9, lambda line, now: _seat(line), _rank),
+        Column(
+            "state",
+            "SEAT",
+            9,
+            lambda line, now: _seat(line),
+            _rank,
+            raw=lambda line, now: {"state": line.seat.state, "banned": line.seat.banned},
+        ),
         Column(
             "user",
             "USER",
@@ -114,9 +129,26 @@ SEATS: Pane[SeatLine, ConsoleState] = Pane(
             lambda line: line.seat.user_id,
             grow=2,
             ideal=24,
+            raw=lambda line, now: {"user_id": line.seat.user_id},
         ),
-        Column("place", "PLACE", 7, lambda line, now: _place(line), _rank, "right"),
-        Column("estimate", "LET IN", 11, lambda line, now: _estimate(line), _rank, "right"),
+        Column(
+            "place",
+            "PLACE",
+            7,
+            lambda line, now: _place(line),
+            _rank,
+            "right",
+            raw=lambda line, now: {"place": line.places.of(line.seat)},
+        ),
+        Column(
+            "estimate",
+            "LET IN",
+            11,
+            lambda line, now: _estimate(line),
+            _rank,
+            "right",
+            raw=lambda line, now: {"estimated_wait_ms": _wait(line)},
+        ),
         Column(
             "asked",
             "ASKED",
@@ -124,8 +156,17 @@ SEATS: Pane[SeatLine, ConsoleState] = Pane(
             lambda line, now: Cell(units.age(now - moment(line.seat.queued_at))),
             lambda line: line.seat.queued_at,
             "right",
+            raw=lambda line, now: {"queued_at": line.seat.queued_at},
         ),
-        Column("left", "LEFT", 7, _left, lambda line: line.seat.expires_at or "~", "right"),
+        Column(
+            "left",
+            "LEFT",
+            7,
+            _left,
+            lambda line: line.seat.expires_at or "~",
+            "right",
+            raw=lambda line, now: {"expires_at": line.seat.expires_at},
+        ),
         Column(
             "access",
             "ACCESS",
@@ -133,6 +174,7 @@ SEATS: Pane[SeatLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.seat.access_tier, "dim"),
             lambda line: line.seat.access_tier,
             priority=1,
+            raw=lambda line, now: {"access_tier": line.seat.access_tier},
         ),
         Column(
             "model",
@@ -142,6 +184,7 @@ SEATS: Pane[SeatLine, ConsoleState] = Pane(
             lambda line: line.seat.model,
             priority=3,
             grow=1,
+            raw=lambda line, now: {"model": line.seat.model},
         ),
     ),
     sort="state",

@@ -156,7 +156,14 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
     id="sessions",
     title="sessions",
     columns=(
-        Column("turn", "TURN", 12, lambda line, now: _marked(line), lambda line: line.session.run_id is None),
+        Column(
+            "turn",
+            "TURN",
+            12,
+            lambda line, now: _marked(line),
+            lambda line: line.session.run_id is None,
+            raw=lambda line, now: {"run_id": line.session.run_id, "maintenance": line.session.maintenance},
+        ),
         Column(
             "session",
             "SESSION",
@@ -165,6 +172,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line: line.session.session_key,
             grow=3,
             ideal=28,
+            raw=lambda line, now: {"session_key": line.session.session_key},
         ),
         Column(
             "model",
@@ -175,6 +183,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             priority=2,
             grow=1,
             ideal=14,
+            raw=lambda line, now: {"model": line.pin.model if line.pin else None},
         ),
         Column(
             "tier",
@@ -183,9 +192,25 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.pin.tier if line.pin else "–", "dim"),
             lambda line: line.pin.tier if line.pin else "",
             priority=3,
+            raw=lambda line, now: {"tier": line.pin.tier if line.pin else None},
         ),
-        Column("strikes", "STRIKES", 7, lambda line, now: _strikes(line), _nearness),
-        Column("cost", "COST", 9, lambda line, now: Cell(units.money(_micros(line))), _micros, "right"),
+        Column(
+            "strikes",
+            "STRIKES",
+            7,
+            lambda line, now: _strikes(line),
+            _nearness,
+            raw=lambda line, now: {"strikes": line.pin.strikes if line.pin else None},
+        ),
+        Column(
+            "cost",
+            "COST",
+            9,
+            lambda line, now: Cell(units.money(_micros(line))),
+            _micros,
+            "right",
+            raw=lambda line, now: {"micros": _micros(line)},
+        ),
         Column(
             "rate",
             "COST/MIN",
@@ -194,6 +219,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line: (line.spent.lately, _micros(line), line.session.created_at),
             "right",
             priority=1,
+            raw=lambda line, now: {"micros_per_hour": line.spent.per_hour(now)},
         ),
         Column(
             "idle",
@@ -203,6 +229,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line: (line.session.run_id is None, line.session.last_used_at),
             "right",
             priority=4,
+            raw=lambda line, now: {"last_used_at": line.session.last_used_at},
         ),
         Column(
             "project",
@@ -211,6 +238,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.session.project or "–", "" if line.session.project else "dim"),
             lambda line: line.session.project or "",
             priority=5,
+            raw=lambda line, now: {"project": line.session.project},
         ),
         Column(
             "dirty",
@@ -219,6 +247,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line, now: _dirty(line),
             lambda line: line.session.dirty or "",
             priority=6,
+            raw=lambda line, now: {"dirty": line.session.dirty},
         ),
         Column(
             "built",
@@ -228,6 +257,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line: line.session.created_at,
             "right",
             priority=7,
+            raw=lambda line, now: {"created_at": line.session.created_at},
         ),
         Column(
             "generation",
@@ -237,6 +267,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line: line.session.generation,
             "right",
             priority=8,
+            raw=lambda line, now: {"generation": line.session.generation},
         ),
         Column(
             "kind",
@@ -245,6 +276,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.session.kind, "dim"),
             lambda line: line.session.kind,
             priority=9,
+            raw=lambda line, now: {"kind": line.session.kind},
         ),
     ),
     sort="rate",

@@ -28,6 +28,10 @@ class Spent(NamedTuple):
         """Micro-USD in an hour like the last minutes; a guess that was too high is no income."""
         return max(0, self.amounts.per_hour(self.key, now))
 
+    def by_minute(self, now: int) -> list[int]:
+        """Micro-USD of each of the last minutes, the latest last."""
+        return self.amounts.series(self.key, now)
+
 
 def spent_on(state: ConsoleState, key: CostKey) -> Spent:
     """What is spent on that key."""
@@ -50,5 +54,5 @@ def hour(spent: Spent, now: int) -> Cell:
 
 def trend(spent: Spent, now: int) -> Cell:
     """The last ten minutes, one character each."""
-    figures = spent.amounts.series(spent.key, now)
+    figures = spent.by_minute(now)
     return Cell(spark(figures, max(1, *figures)), "accent")

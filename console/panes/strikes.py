@@ -57,6 +57,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             8,
             lambda line, now: pins.strikes(line.pin),
             lambda line: pins.urgency(line.pin),
+            raw=lambda line, now: {"strikes": line.pin.strikes, "repeat_limit": line.pin.repeat_limit},
         ),
         Column(
             "pin",
@@ -64,6 +65,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             11,
             lambda line, now: pins.standing(line.pin),
             lambda line: (line.pin.escalated, line.pin.explicit, line.pin.strikes),
+            raw=lambda line, now: {"explicit": line.pin.explicit, "escalated": line.pin.escalated},
         ),
         Column(
             "session",
@@ -73,6 +75,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             lambda line: line.pin.session_key,
             grow=3,
             ideal=28,
+            raw=lambda line, now: {"session_key": line.pin.session_key},
         ),
         Column(
             "model",
@@ -83,6 +86,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             priority=2,
             grow=1,
             ideal=14,
+            raw=lambda line, now: {"model": line.pin.model},
         ),
         Column(
             "tier",
@@ -91,6 +95,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             lambda line, now: Cell(line.pin.tier, "dim"),
             lambda line: line.pin.tier,
             priority=1,
+            raw=lambda line, now: {"tier": line.pin.tier},
         ),
         Column(
             "rate",
@@ -100,6 +105,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             lambda line: line.spent.lately,
             "right",
             priority=3,
+            raw=lambda line, now: {"micros_per_hour": line.spent.per_hour(now)},
         ),
         Column(
             "requests",
@@ -109,6 +115,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             lambda line: line.pin.request_count,
             "right",
             priority=4,
+            raw=lambda line, now: {"request_count": line.pin.request_count},
         ),
         Column(
             "used",
@@ -117,6 +124,7 @@ STRIKES: Pane[PinLine, ConsoleState] = Pane(
             lambda line, now: Cell(units.age(now - moment(line.pin.last_used_at))),
             lambda line: line.pin.last_used_at,
             "right",
+            raw=lambda line, now: {"last_used_at": line.pin.last_used_at},
         ),
     ),
     sort="strikes",

@@ -137,6 +137,7 @@ class MainScreen(DeskScreen):
             "mark-shown": self._mark_shown,
             "freeze": self._freeze,
             "maximise": self._maximise,
+            "export": self._export,
         }
 
     @property
@@ -280,6 +281,11 @@ class MainScreen(DeskScreen):
     def _maximise(self) -> None:
         self._maximised = not self._maximised
         self._arrange()
+
+    def _export(self) -> None:
+        from console.screens.exporting import export
+
+        self.run_worker(export(self.app, self.desk, self.model), group="export")
 
     # ---------------------------------------------------------------------------------------- filter
 

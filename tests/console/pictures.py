@@ -369,6 +369,7 @@ _DIALOGS = {
         "is left out",
         keys=("end", "space", "slash", *"state:running", "enter", "asterisk", "X"),
     ),
+    "export": Picture("Export 98 rows", keys=("x",)),
     "marked": Picture("marked", keys=("space", "space", "down", "v")),
     "quit": Picture("in flight?", keys=("q",), covers=("dialog quit",)),
 }

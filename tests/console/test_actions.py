@@ -122,7 +122,7 @@ def test_keys_are_found_by_what_they_type() -> None:
     assert keys.find("panes", "slash", "/", acting=True) is BY_ID["filter"]
     assert keys.find("panes", "exclamation_mark", "!", acting=True) is BY_ID["arm"]
     assert keys.find("panes", "enter", "\r", acting=True) is BY_ID["open"]
-    assert keys.find("panes", "x", "x", acting=True) is None
+    assert keys.find("panes", "z", "z", acting=True) is None
     assert keys.find("panes", "X", "X", acting=False) is None
     assert keys.find("session", "1", "1", acting=True) is BY_ID["messages"]
     assert keys.find("panes", "1", "1", acting=True) is BY_ID["queues"]

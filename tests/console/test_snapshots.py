@@ -56,6 +56,7 @@ class Pictured(ConsoleApp):
             frames_per_second=30,
             read_only=picture.read_only,
             playable=picture.playable,
+            folder=Path("/home/ann/.local/state/maitred"),
         )
         ids = itertools.count(1)
         self.desk.acting._new_id = lambda: f"command-{next(ids)}"
