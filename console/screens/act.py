@@ -5,6 +5,8 @@ What the screen shows does not change here: that is left to the event that comes
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,7 +17,8 @@ from console.acting import REASON
 from console.actions import Action, Aimed, Impossible, Target, tier
 from console.cores import Attached
 from console.desk import Desk
-from console.screens.bulk import Sent, act_on_all, send_all
+from console.screens.bulk import NO_MODEL, Sent, act_on_all, send_all
+from console.screens.menu import Menu
 from console.screens.phrases import aim, name, verb
 from console.screens.sending import carry_out
 from core.protocol import (
@@ -38,16 +41,53 @@ _FEW = 2
 """What one act is taken back by, at most; more were an act on many."""
 
 
-async def act(app: App[Any], desk: Desk, action: Action, aimed: Aimed | str) -> None:
-    """Carry out one acting key on what it was aimed at when it was pressed, or say why there is no such thing."""
+def menu_of(desk: Desk, action: Action, aimed: Aimed | str) -> Menu | None:
+    """What asks which thing is meant; None where that is plain, and where nothing can be done anyway."""
+    if isinstance(aimed, str):
+        return None
+    target = aimed.targets[0]
+    core = desk.core_of(target)
+    if aimed.marked:
+        return _menu(action, replace(target, explicit=False), core) if action.id == "model" else None
+    asks = action.danger == "menu" or _asks_which(action, target)
+    refused = desk.acting.refusal(action, on=core.feed) is not None
+    return _menu(action, target, core) if asks and not refused else None
+
+
+def _menu(action: Action, target: Target, core: Attached) -> Menu | None:
+    from console.screens.choosing import dirty_menu, model_menu, pause_menu, unpin_menu
+
+    match action.id:
+        case "pause":
+            return pause_menu(target, any_paused=any(each.paused for each in core.state.rows.queues.values()))
+        case "unpin":
+            return unpin_menu(target)
+        case "model":
+            models = sorted(core.state.rows.models)
+            return model_menu(target, models) if models else None
+        case _:
+            return dirty_menu(target)
+
+
+async def act(
+    app: App[Any],
+    desk: Desk,
+    action: Action,
+    aimed: Aimed | str,
+    choice: Awaitable[str | None] | None = None,
+) -> None:
+    """Carry out one acting key on what it was aimed at when it was pressed, or say why there is no such thing.
+
+    `choice` is what the menu of that key answers, where it has opened one; see `menu_of`.
+    """
     if action.id == "undo":
         await _take_back(desk)
     elif isinstance(aimed, str):
         desk.say(aimed, "warn")
     elif aimed.marked:
-        await act_on_all(app, desk, action, aimed)
+        await act_on_all(app, desk, action, aimed, choice)
     else:
-        await _act_on_one(app, desk, action, aimed.targets[0])
+        await _act_on_one(app, desk, action, aimed.targets[0], choice)
 
 
 async def _take_back(desk: Desk) -> None:
@@ -65,18 +105,25 @@ async def _take_back(desk: Desk) -> None:
                 return
 
 
-async def _act_on_one(app: App[Any], desk: Desk, action: Action, target: Target) -> None:
+async def _act_on_one(
+    app: App[Any], desk: Desk, action: Action, target: Target, choice: Awaitable[str | None] | None
+) -> None:
     core = desk.core_of(target)
     refusal = desk.acting.refusal(action, on=core.feed)
     if refusal is not None:
         desk.say(f"{core.name}: {refusal}" if desk.cores.several else refusal, "warn")
         return
     if action.danger == "menu" or _asks_which(action, target):
-        chosen = await _choose(app, desk, action, target)
-        if chosen is None:
+        from console.screens.choosing import chosen
+
+        if choice is None:
+            desk.say(NO_MODEL, "warn")
+            return
+        found = chosen(action, target, await choice)
+        if found is None:
             desk.say("nothing was done")
             return
-        action, target = chosen
+        action, target = found
     assert action.makes is not None
     made = action.makes(target, desk.acting.new_id(), REASON)
     if isinstance(made, Impossible):
@@ -99,28 +146,6 @@ def _asks_which(action: Action, target: Target) -> bool:
             return target.session_key is not None
         case _:
             return False
-
-
-async def _choose(app: App[Any], desk: Desk, action: Action, target: Target) -> tuple[Action, Target] | None:
-    from console.screens.choosing import chosen, dirty_menu, model_menu, pause_menu, unpin_menu
-
-    match action.id:
-        case "pause":
-            paused = any(queue.paused for queue in desk.core_of(target).state.rows.queues.values())
-            menu = pause_menu(target, any_paused=paused)
-        case "unpin":
-            menu = unpin_menu(target)
-        case "model":
-            models = sorted(desk.core_of(target).state.rows.models)
-            if not models:
-                desk.say(
-                    "no model is known here yet: one shows when a queue, a pin or a run names it", "warn"
-                )
-                return None
-            menu = model_menu(target, models)
-        case _:
-            menu = dirty_menu(target)
-    return chosen(action, target, await app.push_screen_wait(menu))
 
 
 async def _ask(

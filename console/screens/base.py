@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
-from textual.message import Message
-from textual.screen import Screen
 
 from console.actions import Action, Aimed, Scope, Target, offered
 from console.cores import Attached, Cores
 from console.desk import Desk
 from console.instances import OLD_MS, link
 from console.screens.closing import ClosesOnce
+from console.screens.typed import Passed, Typed
 from console.text import neutral, width
 from console.widgets.line import Part
+from console.widgets.moving import Moving
 
 Handlers = Mapping[str, Callable[[], None]]
-
-
-class Passed(Message):
-    """Comes behind all keys that were pressed here before a screen that is typed into was opened above."""
-
-
-class Typed(Screen[None]):
-    """A screen that one types into at once: the one below gives it the keys that came too early for it."""
-
-    @abstractmethod
-    def typed_below(self, event: events.Key) -> None:
-        """A key that was pressed for this screen, and was given to the one below."""
-
-    @abstractmethod
-    def all_typed_below(self) -> None:
-        """There are no more of these."""
 
 
 class DeskScreen(ClosesOnce[None]):
@@ -46,7 +31,7 @@ class DeskScreen(ClosesOnce[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
-        self._above: Typed | None = None
+        self._above: Typed[Any] | None = None
         """The screen that gets the keys which are still on their way here."""
         self._handlers: Handlers = {
             "theme": desk.next_theme,
@@ -97,8 +82,13 @@ class DeskScreen(ClosesOnce[None]):
         """What can be copied where there is no row: lines that bring one, or nothing."""
         return ""
 
+    def on_mount(self) -> None:
+        """Keys that move are worked off here, among the others: an act hits the row that its key was pressed on."""
+        for widget in self.query(Moving):  # type: ignore[type-abstract]
+            widget.led = True
+
     def on_key(self, event: events.Key) -> None:
-        """Do what the key map says; other keys go on to Textual."""
+        """Do what the key map says, or move; other keys go on to Textual."""
         if self._above is not None:
             event.stop()
             event.prevent_default()
@@ -116,6 +106,9 @@ class DeskScreen(ClosesOnce[None]):
             event.stop()
             event.prevent_default()
             self.press(action)
+        elif isinstance(self.focused, Moving) and self.focused.step(event.key):
+            event.stop()
+            event.prevent_default()
         elif self.typing and event.is_printable and event.character is not None:
             event.stop()
             event.prevent_default()
@@ -138,12 +131,37 @@ class DeskScreen(ClosesOnce[None]):
         if refusal is not None:
             self.desk.say(refusal, "warn")
             return
-        from console.screens.act import act
+        from console.screens.act import act, menu_of
 
         if self.desk.bulk is not None:
             self.desk.say(f"{self.desk.bulk.text()} first; esc stops it", "warn")
             return
-        self.run_worker(act(self.app, self.desk, action, self.aimed()), group="act", exclusive=True)
+        aimed = self.aimed()
+        menu = menu_of(self.desk, action, aimed)
+        # opened here and not in the worker: a letter that is typed right behind the key is the menu's
+        choice = self._answer_of(menu) if menu is not None else None
+        self.run_worker(act(self.app, self.desk, action, aimed, choice), group="act", exclusive=True)
+
+    def _answer_of(self, screen: Typed[Any]) -> asyncio.Future[Any]:
+        """Open a screen above, and have what it is closed with."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(result: Any) -> None:
+            if not answer.done():
+                answer.set_result(result)
+
+        self.open_above(screen, answered)
+        return answer
+
+    def open_above(self, screen: Typed[Any], answered: Callable[[Any], None] | None = None) -> None:
+        """Open a screen that is typed into; it gets the keys which are still on their way here.
+
+        These may have been given to what has the focus here; what is sent the same way behind them tells when they
+        are all through. None of them may act on anything.
+        """
+        self._above = screen
+        _ = self.app.push_screen(screen, answered)
+        (self.focused or self).post_message(Passed())
 
     def footer(self) -> list[Part]:
         """The keys worth knowing, the most important first; how to leave is always among them."""
@@ -236,11 +254,7 @@ class DeskScreen(ClosesOnce[None]):
             self.desk.say("")
             _ = self.dismiss(None)
         else:
-            # Its first letters may have been given to what has the focus here; what is sent the same way behind
-            # them tells when they are all through. None of them may act on anything.
-            self._above = SearchScreen(self.desk, passed_on=True)
-            _ = self.app.push_screen(self._above)
-            (self.focused or self).post_message(Passed())
+            self.open_above(SearchScreen(self.desk, passed_on=True))
 
     @on(Passed)
     def _all_passed(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from textual.app import App
 
 from console import units
 from console.acting import REASON
-from console.actions import BY_ID, Action, Aimed, Impossible, Target
+from console.actions import Action, Aimed, Impossible, Target
 from console.cores import Attached
 from console.desk import Bulk, Desk
 from console.screens.ask import AskScreen, Question
@@ -39,6 +39,8 @@ from core.protocol import (
 _NAMED = 3
 """So many at most are named in the question."""
 
+NO_MODEL = "no model is known here yet: one shows when a queue, a pin or a run names it"
+
 _AT_ONCE = 8
 """So many are on their way at the same time."""
 
@@ -56,14 +58,25 @@ class _Made(NamedTuple):
     sent: Sent
 
 
-async def act_on_all(app: App[Any], desk: Desk, action: Action, aimed: Aimed) -> None:
-    """Carry out one acting key on everything that is marked, once the operator has typed how many that are."""
+async def act_on_all(
+    app: App[Any], desk: Desk, action: Action, aimed: Aimed, model: Awaitable[str | None] | None = None
+) -> None:
+    """Carry out one acting key on everything that is marked, once the operator has typed how many that are.
+
+    `model` is what the menu of models answers, where the key has opened it.
+    """
     choice: str | None = None
     if action.id == "model":
-        choice = await _model(app, desk, aimed.targets[0])
-        if choice is None:
+        from console.screens.choosing import chosen
+
+        if model is None:
+            desk.say(NO_MODEL, "warn")
+            return
+        found = chosen(action, aimed.targets[0], await model)
+        if found is None:
             desk.say("nothing was done")
             return
+        choice = found[1].choice
     made, troubles = _make(desk, action, aimed, choice)
     if not made:
         desk.say(f"none of the {len(aimed.targets):,} marked: {troubles[0]}", "warn")
@@ -210,13 +223,3 @@ def _cut_off(made: list[_Made]) -> list[RunRow]:
         if run is not None and run.state in IN_FLIGHT:
             found.append(run)
     return found
-
-
-async def _model(app: App[Any], desk: Desk, target: Target) -> str | None:
-    """Which model they are to be kept on: one of those that the first one's core knows."""
-    from console.screens.choosing import chosen, model_menu
-
-    models = sorted(desk.core_of(target).state.rows.models)
-    menu = model_menu(replace(target, explicit=False), models)
-    found = chosen(BY_ID["model"], target, await app.push_screen_wait(menu))
-    return found[1].choice if found is not None else None

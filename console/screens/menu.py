@@ -9,9 +9,11 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Label
 
 from console.screens.closing import ClosesOnce
+from console.screens.typed import Typed
 from console.text import neutral
 
 
@@ -25,7 +27,7 @@ class Choice:
     safe: bool = False
 
 
-class Menu(ClosesOnce[str | None], ModalScreen[str | None]):
+class Menu(ClosesOnce[str | None], Typed[str | None], ModalScreen[str | None]):
     """Answers the id of what was chosen, or None. `facts` are told above the choices."""
 
     CSS = """
@@ -38,6 +40,9 @@ class Menu(ClosesOnce[str | None], ModalScreen[str | None]):
 
     def __init__(self, title: str, facts: Sequence[str], choices: Sequence[Choice]) -> None:
         super().__init__()
+        self._early: list[tuple[str, str | None]] = []
+        """Keys that were given to the screen below, until that has no more of them and this one stands."""
+        self._all_early = False
         self._title = title
         self._facts = facts
         self.choices = tuple(choices)
@@ -59,27 +64,48 @@ class Menu(ClosesOnce[str | None], ModalScreen[str | None]):
         """The first choice has the focus when it can be taken back, else Cancel."""
         first = self.choices[0] if self.choices else None
         self.query_one(f"#{first.id}" if first is not None and first.safe else "#cancel").focus()
+        self._work_off()
+
+    def typed_below(self, event: events.Key) -> None:
+        self._early.append((event.key, event.character))
+
+    def all_typed_below(self) -> None:
+        self._all_early = True
+        self._work_off()
+
+    def _work_off(self) -> None:
+        if not self._all_early or self.focused is None:
+            return
+        early, self._early = self._early, []
+        for key, character in early:
+            if self.is_active and not self._press(key, character) and key == "enter":
+                _ = self.dismiss(self._chosen_by(self.focused))
 
     def on_key(self, event: events.Key) -> None:
         """A letter chooses, arrows move, Escape cancels."""
-        letter = (event.character or "").lower()
-        match event.key:
+        if self._press(event.key, event.character):
+            event.stop()
+
+    def _press(self, key: str, character: str | None) -> bool:
+        """Do what a key does; False when it does nothing here."""
+        letter = (character or "").lower()
+        match key:
             case "escape" | "q":
-                event.stop()
                 _ = self.dismiss(None)
             case "up":
-                event.stop()
                 self.focus_previous()
             case "down":
-                event.stop()
                 self.focus_next()
             case _:
-                for choice in self.choices:
-                    if choice.key == letter:
-                        event.stop()
-                        _ = self.dismiss(choice.id)
+                chosen = next((choice for choice in self.choices if choice.key == letter), None)
+                if chosen is None:
+                    return False
+                _ = self.dismiss(chosen.id)
+        return True
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        chosen = [choice.id for choice in self.choices if choice.id == event.button.id]
-        _ = self.dismiss(chosen[0] if chosen else None)
+        _ = self.dismiss(self._chosen_by(event.button))
+
+    def _chosen_by(self, button: Widget | None) -> str | None:
+        return next((choice.id for choice in self.choices if button and choice.id == button.id), None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import ClassVar, NamedTuple
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input
@@ -22,7 +22,7 @@ from console.panes.matches import words
 from console.panes.messages import NoteItem
 from console.panes.pane import Tone, session_target
 from console.panes.reel import Item
-from console.screens.base import DeskScreen, Handlers, Typed
+from console.screens.entry import EntryScreen
 from console.widgets.field import Field
 from console.widgets.line import Lines, Part
 from console.widgets.reel import ReelView
@@ -73,11 +73,8 @@ def _in_turn(answers: list[list[Found]]) -> list[Found]:
     return [found for best in zip_longest(*answers) for found in best if found is not None]
 
 
-class SearchScreen(DeskScreen, Typed):
-    """Asks the core for what is typed. The hits of the last question stay until the next ones are there.
-
-    With `passed_on` the screen below passes on what was typed there for this one, and says when that was all.
-    """
+class SearchScreen(EntryScreen):
+    """Asks the core for what is typed. The hits of the last question stay until the next ones are there."""
 
     # Only what leaves a text field is pressed here; both places have that.
     scope: ClassVar[Scope] = "panes"
@@ -90,13 +87,9 @@ class SearchScreen(DeskScreen, Typed):
     AUTO_FOCUS: ClassVar[str | None] = "#query"
 
     def __init__(self, desk: Desk, *, passed_on: bool = False) -> None:
-        super().__init__(desk)
-        self._field = Field(placeholder="words", id="query", compact=True, select_on_focus=False)
         self._hits = ReelView(desk.looks, id="hits", focus=False, filled=True)
-        self._field.hold()
-        self._early: tuple[list[str], list[str]] = ([], [])
-        """What was typed while the screen was made: given to the one below, and given to this one."""
-        self._awaited = {"below", "here"} if passed_on else {"here"}
+        field = Field(placeholder="words", id="query", compact=True, select_on_focus=False)
+        super().__init__(desk, field, self._hits.step, passed_on=passed_on)
         self._found: list[Found] = []
         self._found_for: str | None = None
         self._asked = ""
@@ -115,49 +108,8 @@ class SearchScreen(DeskScreen, Typed):
         yield Lines(1, id="footer")
 
     def on_mount(self) -> None:
-        """What was typed while the screen was made comes first, whatever has the focus by then."""
-        self.desk.say("")
-        self.set_focus(self._field)
-        self.post_message(Field.Reached())
+        """How it works is told until there is something to show; the field has the focus by what is below."""
         self._show()
-
-    def handlers(self) -> Handlers:
-        return {"back": self._close}
-
-    @property
-    def typing(self) -> bool:
-        # from the first key on: one that was meant for the field must not act on anything
-        return True
-
-    def typed_late(self, character: str) -> None:
-        self._early[1].append(character)
-
-    def typed_below(self, event: events.Key) -> None:
-        if event.key == "escape":
-            self._close()
-        elif event.is_printable and event.character is not None:
-            self._early[0].append(event.character)
-
-    def all_typed_below(self) -> None:
-        self.run_worker(self._arrived("below"), group="typed")
-
-    @on(Field.Reached)
-    async def _reached(self) -> None:
-        await self._arrived("here")
-
-    async def _arrived(self, part: str) -> None:
-        self._awaited.discard(part)
-        if not self._awaited:
-            self._field.take("".join((*self._early[0], *self._early[1])))
-            await self._field.release()
-
-    def on_key(self, event: events.Key) -> None:
-        """What moves, moves among the hits; the field has all other keys."""
-        if event.key in ("up", "down", "pageup", "pagedown") and self._hits.step(event.key):
-            event.stop()
-            event.prevent_default()
-            return
-        super().on_key(event)
 
     def pointed(self) -> Target | str:
         item = self._hits.reel.chosen
@@ -169,10 +121,6 @@ class SearchScreen(DeskScreen, Typed):
 
     def _name_of(self, core: Attached) -> str:
         return core.name if self.desk.cores.several else ""
-
-    def _close(self) -> None:
-        self.desk.say("")
-        _ = self.dismiss(None)
 
     # --------------------------------------------------------------------------------------- searching
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 from rich.segment import Segment
 from textual import events
 from textual.strip import Strip
-from textual.widget import Widget
 
 from console.look import Looks
 from console.panes.pane import Tone
 from console.text import neutral, width, wrap
 from console.widgets.line import Part, bar_at, strip_of
+from console.widgets.moving import Moving
 
 _PARAGRAPHS = 2_000
 _WHEEL_ROWS = 3
@@ -34,7 +34,7 @@ class Paragraph(NamedTuple):
     tone: Tone = ""
 
 
-class Log(Widget, can_focus=True):
+class Log(Moving, can_focus=True):
     """Paragraphs, the oldest on top; at most the latest 2,000 are kept."""
 
     DEFAULT_CSS = "Log { height: 1fr; width: 1fr; }"
@@ -83,14 +83,15 @@ class Log(Widget, can_focus=True):
         self._top = None if top >= last else max(0, top)
         self.refresh()
 
-    def on_key(self, event: events.Key) -> None:
+    def step(self, key: str) -> bool:
         """Arrows, pages, home and end scroll; everything else is the screen's."""
         page = max(1, self.size.height - 1)
         steps = {"up": -1, "down": 1, "pageup": -page, "pagedown": page}
         steps |= {"home": -len(self._lines), "end": len(self._lines)}
-        if event.key in steps:
-            event.stop()
-            self.scroll_by(steps[event.key])
+        if key not in steps:
+            return False
+        self.scroll_by(steps[key])
+        return True
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel scrolls."""

@@ -9,18 +9,18 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from console.look import Look, Looks
 from console.panes.reel import Item, Line, Reel
 from console.widgets.line import Part, bar_at, strip_of
+from console.widgets.moving import Moving
 
 _WHEEL_ROWS = 3
 _MARK, _ALONG, _NONE = "▸ ", "┃ ", "  "
 _FOUND = Style(bold=True, underline=True)
 
 
-class ReelView(Widget, can_focus=True):
+class ReelView(Moving, can_focus=True):
     """Keys that move are handled here, all others by the screen; the wheel scrolls, and a click chooses.
 
     With `filled` the whole item under the cursor stands on another ground, else it only has a mark beside it.
@@ -91,11 +91,6 @@ class ReelView(Widget, can_focus=True):
                 return False
         self._moved(-1 if key in ("up", "pageup", "home") else 1)
         return True
-
-    def on_key(self, event: events.Key) -> None:
-        """Arrows, pages, home and end; everything else is the screen's."""
-        if self.step(event.key):
-            event.stop()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel scrolls."""

@@ -15,7 +15,6 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from console.look import Look, Looks
 from console.panes.layout import Place, arrange
@@ -24,6 +23,7 @@ from console.panes.pane import Cell
 from console.state import Key
 from console.text import fit, neutral
 from console.widgets.line import Part, bar_at, strip_of
+from console.widgets.moving import Moving
 
 _MARK = "▸ "
 _NO_MARK = "  "
@@ -48,7 +48,7 @@ class _Blank(NamedTuple):
     bar: str
 
 
-class LiveTable(Widget, can_focus=True):
+class LiveTable(Moving, can_focus=True):
     """Shows one model at a time; keys that move the cursor are handled here, all others by the screen."""
 
     DEFAULT_CSS = "LiveTable { height: 1fr; width: 1fr; }"
@@ -177,10 +177,10 @@ class LiveTable(Widget, can_focus=True):
 
     # ------------------------------------------------------------------------------------------- keys
 
-    def on_key(self, event: events.Key) -> None:
+    def step(self, key: str) -> bool:
         """Arrows, pages, home and end move the cursor; everything else is the screen's."""
         page = max(1, self.size.height - 2)
-        match event.key:
+        match key:
             case "up":
                 self.model.move(-1)
             case "down":
@@ -194,14 +194,14 @@ class LiveTable(Widget, can_focus=True):
             case "end":
                 self.model.move_to(len(self.model) - 1)
             case _:
-                return
-        event.stop()
+                return False
         self.post_message(self.Moved())
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves the window, not the cursor."""
         event.stop()
         self.model.scroll(_WHEEL_ROWS)
+        return True
         self.post_message(self.Moved())
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:

@@ -7,6 +7,7 @@ import contextvars
 import re
 
 import pytest
+from textual import events
 from textual.widgets import Button, Input
 
 from console.screens.ask import AskScreen
@@ -402,3 +403,43 @@ async def test_a_signal_drains_without_asking_and_a_second_one_cuts_the_drain_sh
         console.app.terminate()
         await console.until(lambda: not console.app.is_running)
         assert cut.is_set()
+
+
+# --------------------------------------------------------------------------------- keys that come faster than a menu
+
+
+def at_once(console: Opened, *keys: events.Key) -> None:
+    """Give these keys to what has the focus as a terminal gives them that was pasted into: none is worked off yet."""
+    focused = console.app.focused
+    assert focused is not None
+    for key in keys:
+        focused.post_message(key)
+
+
+async def test_a_letter_right_behind_the_key_of_a_menu_is_the_menus() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "down", "down")
+        before = console.app.screen_stack[1].model  # type: ignore[attr-defined]
+        at_once(console, events.Key("D", "D"), events.Key("o", "o"))
+        await console.until(lambda: console.sent() == ["MarkDirty"])
+        assert (console.cursor, before.descending) == ("api:cid/3", True)
+        at_once(console, events.Key("D", "D"), events.Key("escape", None), events.Key("o", "o"))
+        await console.sees("nothing was done")
+
+
+async def test_arrows_right_behind_the_key_of_a_menu_choose_in_it_and_leave_the_cursor() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "down")
+        at_once(
+            console,
+            events.Key("D", "D"),
+            events.Key("down", None),
+            events.Key("enter", "\r"),
+            events.Key("x", "x"),
+        )
+        await console.sees("all of project billing?")
+        assert console.cursor == "api:bob/2"
+        await console.press("escape")
+        await console.sees("nothing was done")
+        await console.press("down")
+        assert console.cursor == "api:cid/3"
