@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -19,8 +19,13 @@ from core.protocol import (
     Explained,
     Explanation,
     HistoryPage,
+    ImportBegun,
+    Imported,
+    ImportStaged,
     Outcome,
     Preview,
+    ReindexPart,
+    ReindexProgress,
     RunBatch,
     SearchHit,
     SessionDetail,
@@ -33,10 +38,13 @@ T = TypeVar("T")
 _PATIENCE = 10.0
 _TRIES = 5
 """So often a call is made that is told to wait because its token makes too many."""
+_LONG_PATIENCE = 600.0
+"""Seconds for what one call does to a whole history."""
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encode = msgspec.json.Encoder().encode
 _view_part: msgspec.json.Decoder[ViewPart] = msgspec.json.Decoder(ViewPart)
+_reindex_part: msgspec.json.Decoder[ReindexPart] = msgspec.json.Decoder(ReindexPart)
 
 
 class _ErrorDetail(msgspec.Struct, rename="camel"):
@@ -80,24 +88,12 @@ class RemoteCore:
 
     async def view(self) -> AsyncIterator[ViewPart]:
         """See `Core.view`; a view that breaks off before its tail raises CoreUnreachable."""
-        try:
-            async with self._client.stream("GET", "/v1/view") as response:
-                if response.status_code != 200:
-                    await response.aread()
-                    raise self._error(response)
-                rest, whole = b"", False
-                async for data in response.aiter_bytes():
-                    *lines, rest = (rest + data).split(b"\n")
-                    for line in lines:
-                        part = _view_part.decode(line)
-                        whole = isinstance(part, ViewTail)
-                        yield part
-                if not whole:
-                    raise CoreUnreachable(f"{self.url}: broke its view off; is maitred leaving there?")
-        except httpx.RequestError as error:
-            raise self._unreachable(error) from error
-        except _NOT_JSON as error:
-            raise CoreUnreachable(f"{self.url}: does not speak as a maitred does ({error})") from error
+        whole = False
+        async for part in self._lines("GET", "/v1/view", _view_part):
+            whole = isinstance(part, ViewTail)
+            yield part
+        if not whole:
+            raise CoreUnreachable(f"{self.url}: broke its view off; is maitred leaving there?")
 
     async def events(self, after: str, *, wait: float = 25.0, limit: int = 1000) -> EventBatch:
         params = {"after": after, "wait": wait, "limit": limit}
@@ -135,9 +131,57 @@ class RemoteCore:
         outcome: Outcome = await self._call("POST", "/v1/commands", Outcome, content=_encode(command))  # type: ignore[arg-type]  # a union is no type
         return outcome
 
+    async def begin_import(
+        self, session_key: str, digest: str, count: int, user_id: str | None = None
+    ) -> ImportBegun:
+        """``POST /v1/imports``: begin to bring in a history, or go on with it."""
+        body = {"sessionKey": session_key, "digest": digest, "count": count, "userId": user_id}
+        return await self._call("POST", "/v1/imports", ImportBegun, content=_encode(body))
+
+    async def stage(self, import_id: str, start: int, messages: Sequence[msgspec.Raw]) -> ImportStaged:
+        """``POST /v1/imports/{id}/messages``: the messages from place `start` on, each as JSON."""
+        path = f"/v1/imports/{quote(import_id, safe='')}/messages"
+        body = _encode({"from": start, "messages": messages})
+        return await self._call("POST", path, ImportStaged, content=body, timeout=_LONG_PATIENCE)
+
+    async def complete_import(self, import_id: str) -> Imported:
+        """``POST /v1/imports/{id}/complete``: the session's history is what was brought, all at once."""
+        path = f"/v1/imports/{quote(import_id, safe='')}/complete"
+        return await self._call("POST", path, Imported, timeout=_LONG_PATIENCE)
+
+    async def reindex(self) -> AsyncIterator[ReindexPart]:
+        """``POST /v1/reindex``: rebuild the search index for as long as the parts are read; the last one is the end."""
+        whole = False
+        async for part in self._lines("POST", "/v1/reindex", _reindex_part, patience=_LONG_PATIENCE):
+            whole = not isinstance(part, ReindexProgress)
+            yield part
+        if not whole:
+            raise CoreUnreachable(
+                f"{self.url}: broke off; what was rebuilt stays, begin again when it is back"
+            )
+
     async def aclose(self) -> None:
         """Close the connections; the core stays."""
         await self._client.aclose()
+
+    async def _lines(
+        self, method: str, path: str, decoder: msgspec.json.Decoder[T], *, patience: float = _PATIENCE
+    ) -> AsyncIterator[T]:
+        """What a call answers line by line; what raises, raises as `_call` does."""
+        try:
+            async with self._client.stream(method, path, timeout=patience) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise self._error(response)
+                rest = b""
+                async for data in response.aiter_bytes():
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        yield decoder.decode(line)
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from error
+        except _NOT_JSON as error:
+            raise CoreUnreachable(f"{self.url}: does not speak as a maitred does ({error})") from error
 
     async def _get(self, path: str, params: dict[str, Any], answer: type[T], *, patience: float = 0.0) -> T:
         given = {name: value for name, value in params.items() if value is not None}

@@ -90,6 +90,7 @@ class SessionCore:
 
     def __init__(self, settings: Settings, parts: Parts, new_id: Callable[[], str]) -> None:
         self.settings = settings
+        self.new_id = new_id
         self.directory = parts.directory
         self.lock = parts.lock
         self.database = parts.database
@@ -279,6 +280,7 @@ class SessionCore:
             seat=self.waiting_room.seat_row(owner) if owner is not None else None,
             messages=stored.messages if stored is not None else 0,
             config=config,
+            next_seq=stored.next_seq if stored is not None else 1,
         )
 
     async def run_events(self, run_id: str, after: int = 0, *, wait: float = 25.0) -> RunBatch:

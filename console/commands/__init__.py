@@ -8,12 +8,14 @@ import click
 
 from console.commands.completion import NAME, completion
 from console.commands.doctor import doctor
+from console.commands.history import export, import_
 from console.commands.init import init
 from console.commands.live import attach, open_console
 from console.commands.paper import config, info
 from console.commands.sandbox import play, sandbox
 from console.commands.script import do, view, watch
 from console.commands.serve import serve
+from console.commands.storage import backup, reindex
 from console.commands.token import token
 from core.errors import CoreUnreachable, MaitredError
 
@@ -34,7 +36,11 @@ def cli(context: click.Context, config_file: str | None, host: str | None, port:
         context.exit(play(config_file=config_file) if ended.play else ended.code)
 
 
-for command in (sandbox, serve, attach, view, watch, do, init, doctor, info, config, token, completion):
+for command in (
+    *(sandbox, serve, attach, view, watch, do),
+    *(export, import_, backup, reindex),
+    *(init, doctor, info, config, token, completion),
+):
     cli.add_command(command)
 
 

@@ -144,3 +144,57 @@ class SessionDetail(Wire, frozen=True, kw_only=True):
     seat: SeatRow | None
     messages: int
     config: dict[str, str]
+    next_seq: int = 1
+    """The number that the next message will get: the `messages` that there are have smaller ones."""
+
+
+class ImportBegun(Wire, frozen=True, kw_only=True):
+    """An import waits for messages; `staged` of them are there already, and need not be sent again."""
+
+    import_id: str
+    session_key: str
+    staged: int
+
+
+class ImportStaged(Wire, frozen=True, kw_only=True):
+    """So many messages of an import are there, and durable."""
+
+    import_id: str
+    staged: int
+
+
+class Imported(Wire, frozen=True, kw_only=True):
+    """The session's history is what was imported: so many messages."""
+
+    import_id: str
+    session_key: str
+    messages: int
+
+
+class ImportDropped(Wire, frozen=True, kw_only=True):
+    """Nothing is left of the import."""
+
+    import_id: str
+
+
+class ReindexProgress(Wire, frozen=True, kw_only=True, tag_field="part", tag="progress"):
+    """So many of the messages are indexed anew."""
+
+    done: int
+    of: int
+
+
+class Reindexed(Wire, frozen=True, kw_only=True, tag_field="part", tag="reindexed"):
+    """The end: the index was rebuilt from so many messages."""
+
+    messages: int
+
+
+class ReindexFailed(Wire, frozen=True, kw_only=True, tag_field="part", tag="failed"):
+    """The end before its time: what was rebuilt stays, and rebuilding can begin again."""
+
+    code: str
+    message: str
+
+
+ReindexPart = ReindexProgress | Reindexed | ReindexFailed

@@ -36,6 +36,8 @@ WRITE: frozenset[Role] = frozenset({"service", "user"})
 KNOW: frozenset[Role] = SEE | WRITE
 """Which sessions there are and what they cost, without what is said in them; a user knows the own ones."""
 ACT: frozenset[Role] = frozenset({"operator"})
+BRING: frozenset[Role] = WRITE | ACT
+"""Whole histories, brought in: what `maitred import` does with the operator's token, and clients with their own."""
 ANYBODY: frozenset[Role] = frozenset()
 
 

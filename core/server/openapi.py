@@ -55,6 +55,7 @@ _IN_PATH = {
     for each in (
         Query(name="userId", kind=Name, required=True, meaning="The user, percent-encoded."),
         Query(name="run_id", required=True, meaning="The run."),
+        Query(name="import_id", required=True, meaning="The import, as POST /v1/imports named it."),
         Query(name="key", kind=Key, required=True, meaning="The session's key, percent-encoded: / is %2F."),
     )
 }

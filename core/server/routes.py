@@ -168,7 +168,9 @@ class _Endpoint:
         if route.roles is not ANYBODY:
             principal = self._authentication.admit(request.headers.get("authorization"), route.roles)
         decoder = self._decoders.get(route.method)
-        body = _decode(decoder, await request.body()) if decoder is not None else None
+        # read also where none is taken, so that what is too large is refused everywhere
+        sent = b"" if route.method == "GET" else await request.body()
+        body = _decode(decoder, sent) if decoder is not None else None
         answer = await route.handler(Call(request, principal, body, self._queries[route.method]))
         return answer if isinstance(answer, Response) else json_response(answer)
 

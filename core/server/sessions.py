@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import msgspec
 
 from core.clock import parse_timestamp
-from core.errors import InvalidArgument, SessionNotFound
+from core.errors import InvalidArgument
 from core.protocol import HistoryPage, SearchHit, SessionDetail, SessionsPage, Wire
 from core.readings import What
 from core.server.fields import Text, text
-from core.server.keys import is_of_another, own_keys
+from core.server.owners import Owners
 from core.server.routes import Call
 from core.session_core import SessionCore
 from core.store import search, sessions
@@ -23,7 +23,7 @@ from core.store.history import History
 
 _MOST_MESSAGES = 1000
 
-_SAID: dict[str, Any] = {
+SAID: dict[str, Any] = {
     "type": "object",
     "required": ["role"],
     "properties": {
@@ -53,7 +53,7 @@ class MessagesBody(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_
     """
 
     messages: Annotated[
-        list[Annotated[Any, msgspec.Meta(extra_json_schema=_SAID)]],
+        list[Annotated[Any, msgspec.Meta(extra_json_schema=SAID)]],
         msgspec.Meta(extra_json_schema={"minItems": 1, "maxItems": _MOST_MESSAGES}),
     ]
     user_id: Text | None = None
@@ -72,6 +72,7 @@ class SessionDoor:
 
     def __init__(self, core: SessionCore) -> None:
         self._core = core
+        self._owners = Owners(core)
         self._history = History(core.database, core.clock, core.journal.epoch)
 
     async def listed(self, call: Call) -> SessionsPage:
@@ -85,13 +86,13 @@ class SessionDoor:
     async def look(self, call: Call) -> SessionDetail:
         """All about one session."""
         key = call.param("key")
-        await self._check_owner(call, key)
+        await self._owners.check_reader(call, key)
         return await self._core.session(key)
 
     async def read(self, call: Call) -> HistoryPage:
         """A page of messages."""
         key = call.param("key")
-        await self._check_owner(call, key)
+        await self._owners.check_reader(call, key)
         await self._note(call, "history", key)
         return await self._core.history(
             key,
@@ -103,23 +104,18 @@ class SessionDoor:
     async def append(self, call: Call) -> Appended:
         """Store messages after those that are there, all or none."""
         body: MessagesBody = call.body
-        key, owner = call.param("key"), call.principal.user
+        key = call.param("key")
         if not 0 < len(body.messages) <= _MOST_MESSAGES:
             raise InvalidArgument(
                 f"$.messages: expected 1 to {_MOST_MESSAGES} of them, found {len(body.messages)}",
                 path="$.messages",
             )
-        if owner is not None and not key.startswith(own_keys(owner)):
-            # whoever comes first owns a session: a user begins none under a key that somebody else may be waiting for
-            await self._check_owner(call, key)
-        owner = owner or text(body.user_id or "", "$.userId")
-        if owner and is_of_another(key, owner):
-            raise _unknown(key)
+        owner = await self._owners.writer(call, key, body.user_id)
         first = await self._history.append_all(
             key,
             body.messages,
             actor=owner or call.principal.name,
-            owner=owner or None,
+            owner=owner,
             project=text(body.project or "", "$.project") or None,
         )
         return Appended(session_key=key, seqs=[*range(first, first + len(body.messages))])
@@ -128,26 +124,13 @@ class SessionDoor:
         """Messages that hold every word: of one session, of a user's own, or of all."""
         key, query, limit = call.text("sessionKey") or None, call.text("q"), call.number("limit")
         if key is not None:
-            await self._check_owner(call, key)
+            await self._owners.check_reader(call, key)
         await self._note(call, "search", key)
         owner = call.principal.user
         return await self._core.database.read(
             lambda connection: search.find(connection, query, limit=limit, session_key=key, owner=owner)
         )
 
-    async def _check_owner(self, call: Call, session_key: str) -> None:
-        """Raises SessionNotFound when a user asks for what is not theirs; who is no user may see it."""
-        user = call.principal.user
-        if user is None:
-            return
-        stored = await self._core.database.read(lambda connection: sessions.look(connection, session_key))
-        if stored is None or stored.owner != user:
-            raise _unknown(session_key)
-
     async def _note(self, call: Call, what: What, session_key: str | None) -> None:
         if call.principal.role == "operator":
             await self._core.readings.note(call.principal.name, what, session_key)
-
-
-def _unknown(session_key: str) -> SessionNotFound:
-    return SessionNotFound(f"nothing is known of a session {session_key!r}")

@@ -9,8 +9,12 @@ from core.admission.gate import GateCode, refused
 from core.errors import (
     Conflict,
     GateRefused,
+    ImportDiffers,
+    ImportGap,
+    ImportNotFound,
     ModelNotFound,
     NoActiveRun,
+    ReindexRunning,
     RunInProgress,
     RunNotFound,
     SessionBusy,
@@ -27,8 +31,13 @@ from core.protocol import (
     EventBatch,
     Explanation,
     HistoryPage,
+    ImportBegun,
+    ImportDropped,
+    Imported,
+    ImportStaged,
     Outcome,
     Preview,
+    ReindexPart,
     RunBatch,
     SearchHit,
     SessionDetail,
@@ -37,11 +46,13 @@ from core.protocol import (
 )
 from core.runs import Control, Dropped, Published, Swallowed
 from core.server import queries
-from core.server.auth import ACT, ANYBODY, DATA, FOLLOW, KNOW, READ, SEE, WRITE
+from core.server.auth import ACT, ANYBODY, BRING, DATA, FOLLOW, KNOW, READ, SEE, WRITE
 from core.server.chat import ChatBody, ChatDoor, ModelList
 from core.server.control import Alive, ControlPlane, Ready
+from core.server.imports import ImportBody, ImportDoor, PartBody
 from core.server.metrics import Metrics
 from core.server.openapi import Description
+from core.server.reindex import ReindexDoor
 from core.server.routes import Also, Route
 from core.server.runs import (
     AbortBody,
@@ -78,7 +89,16 @@ def routes(core: SessionCore, metrics: Metrics) -> list[Route]:
         *_data_plane(ChatDoor(core), SeatDoor(core)),
         *_runs(RunDoor(core)),
         *_stored(SessionDoor(core)),
+        *_imports(ImportDoor(core)),
         *_control_plane(ControlPlane(core)),
+        Route(
+            method="POST",
+            path="/v1/reindex",
+            roles=ACT,
+            handler=ReindexDoor(core).rebuild,
+            also=(Also(media="application/x-ndjson", of=ReindexPart, meaning="One part a line."),),
+            errors=(ReindexRunning,),
+        ),
         Route(
             method="GET",
             path="/metrics",
@@ -293,6 +313,46 @@ def _stored(stored: SessionDoor) -> list[Route]:
             handler=stored.search,
             query=queries.SEARCH,
             errors=(SessionNotFound, StorageFailed),
+        ),
+    ]
+
+
+def _imports(imports: ImportDoor) -> list[Route]:
+    """Histories that are brought in."""
+    return [
+        Route(
+            method="POST",
+            path="/v1/imports",
+            roles=BRING,
+            takes=ImportBody,
+            gives=ImportBegun,
+            handler=imports.begin,
+            errors=(SessionNotFound, StorageFailed),
+        ),
+        Route(
+            method="POST",
+            path="/v1/imports/{import_id}/messages",
+            roles=BRING,
+            takes=PartBody,
+            gives=ImportStaged,
+            handler=imports.stage,
+            errors=(ImportNotFound, ImportGap, Conflict, StorageFailed),
+        ),
+        Route(
+            method="POST",
+            path="/v1/imports/{import_id}/complete",
+            roles=BRING,
+            gives=Imported,
+            handler=imports.complete,
+            errors=(ImportNotFound, ImportGap, ImportDiffers, SessionBusy, SessionNotFound, StorageFailed),
+        ),
+        Route(
+            method="DELETE",
+            path="/v1/imports/{import_id}",
+            roles=BRING,
+            gives=ImportDropped,
+            handler=imports.drop,
+            errors=(ImportNotFound, StorageFailed),
         ),
     ]
 

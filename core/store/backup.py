@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from core.errors import FolderUnusable, StartRefused, StorageFailed
+from core.errors import StartRefused, StorageFailed
 from core.settings import SQLITE
 from core.store import backup_postgres, backup_sqlite
+from core.store.new_file import check_free, put, unwritable
 from core.store.opening import backend_of
 
 Progress = Callable[[int, int], None]
@@ -52,8 +53,7 @@ def back_up(storage_url: str, folder: Path, target: Path, progress: Progress) ->
 def _new_file(target: Path) -> Iterator[Path]:
     """A private empty file that stands at `target` if all goes well, and nowhere if it does not."""
     partial = target.with_name(f"{target.name}.partial")
-    if os.path.lexists(target):
-        raise _in_the_way(target)
+    check_free(target)
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
@@ -61,35 +61,17 @@ def _new_file(target: Path) -> Iterator[Path]:
             f"{partial}: is there already; another backup writes it, or was killed: then remove it"
         ) from None
     except OSError as error:
-        raise _unwritable(partial, error) from error
+        raise unwritable(partial, error) from error
     try:
         yield partial
-        _put(partial, target)
+        put(partial, target)
     except sqlite3.Error as error:
         raise StorageFailed(f"{partial}: {error}; make room for it, and begin again") from error
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     finally:
         for left in (partial, partial.with_name(f"{partial.name}-journal")):
             left.unlink(missing_ok=True)
-
-
-def _put(partial: Path, target: Path) -> None:
-    """Durable under its own name, and never over another file."""
-    for path in (partial, partial.parent):
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-    try:
-        os.link(partial, target)
-    except FileExistsError:
-        raise _in_the_way(target) from None
-    except OSError:  # a file system without links: whoever made the file in this very moment loses it
-        if os.path.lexists(target):
-            raise _in_the_way(target) from None
-        partial.rename(target)
 
 
 def _checked(partial: Path, target: Path) -> BackedUp:
@@ -112,14 +94,4 @@ def _checked(partial: Path, target: Path) -> BackedUp:
         ).fetchone()
     return BackedUp(
         file=str(target), bytes=partial.stat().st_size, schema=schema, sessions=sessions, messages=messages
-    )
-
-
-def _in_the_way(target: Path) -> StartRefused:
-    return StartRefused(f"{target}: is there already; choose another name, or move it away first")
-
-
-def _unwritable(path: Path, error: OSError) -> FolderUnusable:
-    return FolderUnusable(
-        f"{path}: cannot be written ({error.strerror}); choose a folder that is writable for you, with room"
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -96,18 +96,21 @@ def _copy_all(house: Connection, made: Connection, progress: Callable[[int, int]
     total = sum(house.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
     done = 0
     for table in tables:
-        for rows in _batches(house, table):
-            _put(made, table, rows)
-            done += len(rows)
-            progress(done, total)
+        # closed here and not whenever it is collected: an interruption must not leave a cursor on the server
+        with closing(_batches(house, table)) as batches:
+            for rows in batches:
+                _put(made, table, rows)
+                done += len(rows)
+                progress(done, total)
     driver.changed(made, _SET_TICKETS, (house.execute(text(_TICKETS)).scalar_one(),))
 
 
-def _batches(house: Connection, table: Table) -> Iterator[list[tuple[object, ...]]]:
+def _batches(house: Connection, table: Table) -> Generator[list[tuple[object, ...]]]:
     query = select(table).order_by(*table.primary_key.columns)
     streamed = {"stream_results": True, "max_row_buffer": _BATCH}
-    for part in house.execute(query, execution_options=streamed).partitions(_BATCH):
-        yield [tuple(row) for row in part]
+    with house.execute(query, execution_options=streamed) as result:
+        for part in result.partitions(_BATCH):
+            yield [tuple(row) for row in part]
 
 
 def _put(made: Connection, table: Table, rows: list[tuple[object, ...]]) -> None:

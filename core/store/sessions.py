@@ -54,6 +54,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     updated_at: int
     messages: int
+    next_seq: int
 
 
 # The row's epoch is set in `_begin`, after it was looked at: an empty one is that of a session just made.

@@ -21,7 +21,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from core.clock import parse_timestamp, timestamp
-from core.protocol import ViewPart
+from core.protocol import ReindexPart, ViewPart
 from core.server.metrics import Metrics
 from core.server.openapi import describe
 from core.server.table import routes
@@ -126,8 +126,9 @@ def ask(case: Case, known: Known) -> None:
     excluded: list[Any] = [positive_data_acceptance] if told.get("status") == "model_unknown" else []
     case.validate_response(answer, headers=headers, excluded_checks=excluded)
     if answer.status_code == 200 and answer.headers.get("content-type") == ["application/x-ndjson"]:
+        parts: Any = ReindexPart if case.operation.path == "/v1/reindex" else ViewPart
         for line in answer.content.splitlines():
-            msgspec.json.decode(line, type=ViewPart)
+            msgspec.json.decode(line, type=parts)
 
 
 def lead_to_something(case: Case, known: Known) -> None:

@@ -48,6 +48,11 @@ WHO_MAY = {
     "GET /v1/sessions/{key}/messages": READ,
     "POST /v1/sessions/{key}/messages": WRITE,
     "GET /v1/search": READ,
+    "POST /v1/imports": READ,
+    "POST /v1/imports/{import_id}/messages": READ,
+    "POST /v1/imports/{import_id}/complete": READ,
+    "DELETE /v1/imports/{import_id}": READ,
+    "POST /v1/reindex": ACT,
     "GET /v1/view": SEE,
     "GET /v1/events": SEE,
     "POST /v1/preview": ACT,
@@ -122,7 +127,7 @@ def every_route() -> list[tuple[str, str]]:
 
 def address(path: str) -> str:
     """A path that leads to this route, and asks it not to wait."""
-    return path.format(run_id="r", key="k", userId="ann") + "?wait=0"
+    return path.format(run_id="r", key="k", userId="ann", import_id="i") + "?wait=0"
 
 
 def token_for(serving: Serving, method: str, path: str) -> tuple[str, str]:
@@ -263,7 +268,7 @@ def test_bodies_that_turn_out_too_large(serving: Serving, untouched: None, path:
     connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=20)
     piece = b"[" + b"0," * (1 << 19)
     try:
-        connection.putrequest("POST", path)
+        connection.putrequest("POST", address(path))
         for name, value in (good, JSON, ("Transfer-Encoding", "chunked")):
             connection.putheader(name, value)
         connection.endheaders()
