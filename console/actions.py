@@ -331,6 +331,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark-shown", "*", "mark shown", "panes", "mark all rows that the filter shows, or none of them"),
     Action("freeze", "f", "freeze", "panes", "hold the pane still; changes are counted, and none is lost"),
     Action("maximise", "m", "maximise", "panes", "the table alone, or with what is beside it"),
+    Action("columns", "w", "columns", "panes", "which columns are shown, in which order, and how wide"),
     Action(
         "export",
         "x",

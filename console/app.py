@@ -24,10 +24,11 @@ from textual.timer import Timer
 
 from console.acting import Acting
 from console.cores import Attached, Cores
-from console.desk import ADDRESS, Desk
+from console.desk import ADDRESS, Desk, Said
 from console.feed import Feed
 from console.keymap import keymap
 from console.look import load_looks
+from console.preferences import Preferences, Remembered, recall
 from console.screens.base import DeskScreen
 from console.screens.main import MainScreen
 from console.state import ConsoleState
@@ -116,6 +117,7 @@ class ConsoleApp(App[None]):
         self._leaving = False
         self._asking = False
         named = core if isinstance(core, Mapping) else {title: core}
+        remembered = Remembered(Preferences()) if folder is None else recall(folder)
         self.desk = Desk(
             cores=Cores(
                 [
@@ -131,6 +133,8 @@ class ConsoleApp(App[None]):
             restyle=self._restyle,
             play=self._leave_to_play if playable else None,
             folder=folder,
+            columns=dict(remembered.preferences.columns),
+            said=Said(remembered.trouble, "warn"),
             title=title,
             address=address,
             model=model,

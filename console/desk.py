@@ -14,6 +14,7 @@ from console.instances import INSTANCES
 from console.keymap import Keymap
 from console.look import Looks
 from console.panes.catalog import PANES
+from console.panes.columns import Arrangement
 from console.panes.merged import RowOf, merged
 from console.panes.model import PaneModel
 from console.panes.pane import Pane
@@ -93,6 +94,8 @@ class Desk:
     """By the pane's id."""
     filters: dict[str, list[str]] = field(default_factory=dict)
     """The filters that were kept, by the pane's id, the latest last."""
+    columns: dict[str, Arrangement] = field(default_factory=dict)
+    """The columns that were chosen, by the pane's id."""
     bulk: Bulk | None = None
     exporting: bool = False
     watching: list[PaneModel] = field(default_factory=list)
@@ -101,7 +104,8 @@ class Desk:
     def __post_init__(self) -> None:
         self.models = {pane.id: self.model_of(pane) for pane in PANES}
         if self.cores.several:
-            self.models[INSTANCES.id] = PaneModel(INSTANCES, now=self.cores.now)
+            model = self.models[INSTANCES.id] = PaneModel(INSTANCES, now=self.cores.now)
+            model.show_columns(self.columns.get(INSTANCES.id, Arrangement()))
 
     def model_of(
         self,
@@ -111,6 +115,13 @@ class Desk:
         of_core: int | None = None,
     ) -> PaneModel:
         """A model of this pane over all cores, or of one of them, with the rows that `only` lets through."""
+        model = self._model_of(pane, only, of_core)
+        model.show_columns(self.columns.get(pane.id, Arrangement()))
+        return model
+
+    def _model_of(
+        self, pane: Pane[Any, ConsoleState], only: Callable[[Any], bool] | None, of_core: int | None
+    ) -> PaneModel:
         if not self.cores.several:
             return PaneModel(pane, only=only, now=self.cores.now)
 
@@ -129,6 +140,14 @@ class Desk:
         if text.strip():
             before = [each for each in self.filters.get(pane_id, []) if each != text]
             self.filters[pane_id] = [*before, text][-_FILTERS:]
+
+    def show_columns(self, pane_id: str, arrangement: Arrangement) -> None:
+        """Show these columns of the pane, wherever it is shown."""
+        self.columns[pane_id] = arrangement
+        for model in (*self.models.values(), *self.watching):
+            if model.pane.id == pane_id:
+                model.show_columns(arrangement)
+        self.wake()
 
     def core_of(self, target: Target) -> Attached:
         """The core that a command for this target goes to."""

@@ -6,8 +6,6 @@ user's own come last, and win).
 
 from __future__ import annotations
 
-import os
-import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +18,7 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
+from console.files import text_of
 from console.text import neutral
 from core.errors import SettingsError
 
@@ -129,7 +128,7 @@ def read_look(path: Path) -> Look:
             f"{str(path)!r}: cannot be read as a theme: give its name letters that can be shown"
         )
     try:
-        raw = tomllib.loads(_text(path))
+        raw = tomllib.loads(text_of(path, _MOST_BYTES))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read as a theme: {error.strerror or error}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
@@ -164,18 +163,6 @@ def read_look(path: Path) -> Look:
         variables=_variables(plain, dark=dark, ansi=ansi),
     )
     return Look(path.stem, theme, styles)
-
-
-def _text(path: Path) -> str:
-    """The text of a file that is one: nobody waits for a pipe, or reads a device that never ends."""
-    # opened first and looked at then, without waiting for somebody at the other end
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("is no file")
-        found = file.read(_MOST_BYTES + 1)
-    if len(found) > _MOST_BYTES:
-        raise OSError(f"is larger than {_MOST_BYTES:,} bytes")
-    return found.decode()
 
 
 def _variables(styles: Mapping[str, Style], *, dark: bool, ansi: bool) -> dict[str, str]:

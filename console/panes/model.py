@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from console.actions import Target
+from console.panes.columns import Arrangement, shown
 from console.panes.filter import Fault, Filter, parse
 from console.panes.order import Order
 from console.panes.pane import Pane
@@ -35,6 +36,9 @@ class PaneModel:
     ) -> None:
         """`only` lets rows through whatever the filter says; `now` is the time in milliseconds that filters go by."""
         self.pane = pane
+        self.columns = pane.columns
+        """The columns that are to be shown, as far as there is room, in their order; see `show_columns`."""
+        self.arrangement = Arrangement()
         self.sort = pane.sort
         self.descending = pane.descending
         self.filter = ""
@@ -110,6 +114,13 @@ class PaneModel:
 
     def _too_many(self) -> bool:
         return len(self._pending) > max(_MANY, self._order.known // 2)
+
+    # ---------------------------------------------------------------------------------------- columns
+
+    def show_columns(self, arrangement: Arrangement) -> None:
+        """Show these columns; rows are sorted and filtered by hidden ones all the same."""
+        self.arrangement = arrangement
+        self.columns = shown(self.pane.columns, arrangement)
 
     # ----------------------------------------------------------------------------------- order, filter
 

@@ -2,58 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from textual.app import App
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from console.desk import Desk
 from console.exports import Unwritten, Written, write
 from console.panes.export import Format, chunks
 from console.panes.model import PaneModel
+from console.panes.pane import Column
 from console.screens.menu import Choice, Menu
 from console.text import neutral
 from console.times import compact
 
 
-async def export(app: App[Any], desk: Desk, model: PaneModel) -> None:
-    """Write what the pane shows, or what is marked in it, into a new file of the operator's."""
+class Export(NamedTuple):
+    """What is to be written: the rows and columns as they were when the key was pressed."""
+
+    pane: str
+    what: str
+    rows: Sequence[Any]
+    columns: Sequence[Column[Any]]
+    folder: Path
+
+
+def export_of(desk: Desk, model: PaneModel) -> Export | str:
+    """What an export of this pane would write, or why there is none."""
     if desk.folder is None:
-        desk.say("this console keeps no files, so nothing can be exported from it", "warn")
-        return
+        return "this console keeps no files, so nothing can be exported from it"
     if desk.exporting:
-        desk.say("an export is under way: wait until it says where it is", "warn")
-        return
-    rows, columns = model.picked(), model.pane.columns
+        return "an export is under way: wait until it says where it is"
+    rows = model.picked()
     if not rows:
-        desk.say("there is nothing here to export", "warn")
-        return
+        return "there is nothing here to export"
     what = _counted(len(rows), " marked" if model.marks else "")
-    folder = desk.folder / "exports"
-    how = await app.push_screen_wait(
-        Menu(
-            f"Export {what} of {model.pane.title}:",
-            [f"into {folder}"],
-            [
-                Choice("csv", "c", "CSV: the columns as they are shown, for a spreadsheet", safe=True),
-                Choice("jsonl", "j", "JSON Lines: exact values, for programs"),
-            ],
-        )
+    return Export(model.pane.id, what, rows, model.columns, desk.folder / "exports")
+
+
+def format_menu(export: Export) -> Menu:
+    """In which format, and where to."""
+    return Menu(
+        f"Export {export.what} of {export.pane}:",
+        [f"into {export.folder}"],
+        [
+            Choice("csv", "c", "CSV: the columns as they are shown, for a spreadsheet", safe=True),
+            Choice("jsonl", "j", "JSON Lines: exact values, for programs"),
+        ],
     )
-    if how is None:
-        desk.say("nothing was exported")
-        return
-    desk.say(f"◐ exporting {what} …")
-    stem = f"{model.pane.id}-{compact(desk.cores.now())}"
-    form: Format = "csv" if how == "csv" else "jsonl"
+
+
+async def carry_out(desk: Desk, export: Export, how: Format) -> None:
+    """Write it, and say where it is."""
+    desk.say(f"◐ exporting {export.what} …")
+    stem = f"{export.pane}-{compact(desk.cores.now())}"
     desk.exporting = True
     try:
-        answer = await write(folder, stem, form, chunks(form, columns, rows, desk.cores.now))
+        pieces = chunks(how, export.columns, export.rows, desk.cores.now)
+        answer = await write(export.folder, stem, how, pieces)
     finally:
         desk.exporting = False
     match answer:
         case Written(path):
             # the name first: in a narrow line the end is cut, and the folder was told before
-            desk.say(f"✓ {what}: {path.name} in {neutral(str(path.parent))}", "good")
+            desk.say(f"✓ {export.what}: {path.name} in {neutral(str(path.parent))}", "good")
         case Unwritten(why):
             desk.say(f"✗ nothing was exported: {why}", "bad")
 

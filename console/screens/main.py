@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -29,6 +30,9 @@ from console.widgets.facts import FactsPanel
 from console.widgets.field import Field
 from console.widgets.line import Lines, Part
 from console.widgets.table import LiveTable
+
+if TYPE_CHECKING:
+    from console.panes.export import Format
 
 _FEW = 7
 """With never more turns than this the trend is drawn low."""
@@ -137,6 +141,7 @@ class MainScreen(DeskScreen):
             "mark-shown": self._mark_shown,
             "freeze": self._freeze,
             "maximise": self._maximise,
+            "columns": self._columns,
             "export": self._export,
         }
 
@@ -282,10 +287,42 @@ class MainScreen(DeskScreen):
         self._maximised = not self._maximised
         self._arrange()
 
-    def _export(self) -> None:
-        from console.screens.exporting import export
+    def _columns(self) -> None:
+        from console.screens.columns import ColumnsScreen
 
-        self.run_worker(export(self.app, self.desk, self.model), group="export")
+        pane_id = self.model.pane.id
+
+        def done(changed: bool | None) -> None:
+            if changed:
+                self.run_worker(self._keep_columns(pane_id), group="columns")
+
+        self.open_above(ColumnsScreen(self.desk, self.model, self._table.places), done)
+
+    async def _keep_columns(self, pane_id: str) -> None:
+        if self.desk.folder is None:
+            return
+        from console.preferences import keep_columns
+
+        chosen = {pane_id: self.desk.columns[pane_id]}
+        trouble = await asyncio.to_thread(keep_columns, self.desk.folder, chosen)
+        if trouble:
+            self.desk.say(f"the columns stay so until this console is left: {trouble}", "warn")
+
+    def _export(self) -> None:
+        from console.screens.exporting import carry_out, export_of, format_menu
+
+        export = export_of(self.desk, self.model)
+        if isinstance(export, str):
+            self.desk.say(export, "warn")
+            return
+
+        def chosen(how: Format | None) -> None:
+            if how is None:
+                self.desk.say("nothing was exported")
+            else:
+                self.run_worker(carry_out(self.desk, export, how), group="export")
+
+        self.open_above(format_menu(export), chosen)
 
     # ---------------------------------------------------------------------------------------- filter
 

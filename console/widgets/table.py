@@ -69,7 +69,7 @@ class LiveTable(Moving, can_focus=True):
         self._drawn: list[_Row | _Blank] = []
         self._keys: list[Key] = []
         self._places: tuple[Place, ...] = ()
-        self._placed_for: tuple[str, str, int] | None = None
+        self._placed_for: tuple[str, str, int, object] | None = None
         self._head: tuple[str, bool, str] | None = None
 
     def show(self, model: PaneModel, empty: tuple[str, ...]) -> None:
@@ -105,11 +105,16 @@ class LiveTable(Moving, can_focus=True):
             self.refresh(*[Region(0, y, cells, 1) for y in changed])
 
     def _place(self, cells: int) -> None:
-        wanted = (self.model.pane.id, self.model.sort, cells)
+        wanted = (self.model.pane.id, self.model.sort, cells, self.model.columns)
         if wanted != self._placed_for:
             self._placed_for = wanted
-            self._places = arrange(self.model.pane.columns, cells - _MARGIN, keep=self.model.sort)
+            self._places = self.places(cells)
             self._drawn = []
+
+    def places(self, cells: int | None = None) -> tuple[Place, ...]:
+        """The columns that there is room for, and how wide each is."""
+        room = (self.size.width if cells is None else cells) - _MARGIN
+        return arrange(self.model.columns, room, keep=self.model.sort)
 
     def _lines(self, now: int, height: int) -> list[_Row | _Blank]:
         model = self.model

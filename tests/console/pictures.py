@@ -369,6 +369,12 @@ _DIALOGS = {
         "is left out",
         keys=("end", "space", "slash", *"state:running", "enter", "asterisk", "X"),
     ),
+    "columns": Picture(
+        "fixed",
+        pane="3",
+        keys=("w", "down", "down", "space", "end", "less_than_sign", "plus", "plus"),
+        covers=("screen ColumnsScreen",),
+    ),
     "export": Picture("Export 98 rows", keys=("x",)),
     "marked": Picture("marked", keys=("space", "space", "down", "v")),
     "quit": Picture("in flight?", keys=("q",), covers=("dialog quit",)),

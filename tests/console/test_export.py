@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual import events
 
 from console.exports import Unwritten, Written, write
 from console.instances import INSTANCES
@@ -262,6 +263,14 @@ async def test_escape_writes_nothing_and_so_does_an_empty_pane(tmp_path: Path) -
         await console.press("7", "x")
         await console.sees("nothing here to export")
         assert files(tmp_path) == []
+
+
+async def test_a_letter_right_behind_the_key_is_the_menu_s(tmp_path: Path) -> None:
+    async with opened(a_house(), size=SIZE, folder=tmp_path) as console:
+        for key in "xj":
+            console.app.post_message(events.Key(key, key))
+        await console.sees("✓ 6 rows")
+        assert files(tmp_path)[0].suffix == ".jsonl"
 
 
 async def test_what_cannot_be_written_is_told_in_plain_words(tmp_path: Path) -> None:
