@@ -201,12 +201,12 @@ class LiveTable(Moving, can_focus=True):
             case _:
                 return False
         self.post_message(self.Moved())
+        return True
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves the window, not the cursor."""
         event.stop()
         self.model.scroll(_WHEEL_ROWS)
-        return True
         self.post_message(self.Moved())
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
