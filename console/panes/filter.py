@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from console import units
 from console.panes.pane import Column, Pane
+from console.text import neutral
 
 Test = Callable[[Any], bool]
 
@@ -47,6 +48,20 @@ class Filter(NamedTuple):
 
     test: Test | None
     timed: bool = False
+
+
+def term(column: str, value: str) -> str:
+    """The filter of a column by what it holds; of a value that cannot stand in a text field the longest part that can.
+
+    What is left out makes the filter let more pass, never less.
+    """
+    parts = [""]
+    for char in value:
+        if char == '"' or neutral(char) != char:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return f'{column}:"{max(parts, key=len)}"'
 
 
 class _Faulty(Exception):

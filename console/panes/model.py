@@ -8,7 +8,7 @@ rows that are looked at, while others come and go above it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.actions import Target
 from console.panes.columns import Arrangement, shown
@@ -22,6 +22,17 @@ _TESTED_AGAIN = 500
 
 _MANY = 1_000
 """From how many changed rows on it is looked at whether reading all of them anew is cheaper."""
+
+
+class Held(NamedTuple):
+    """How a pane is shown: what is needed to show it so again."""
+
+    filter: str
+    scope: str
+    sort: str
+    descending: bool
+    cursor: Key | None
+    top: int
 
 
 class PaneModel:
@@ -161,6 +172,26 @@ class PaneModel:
         self.strayed = False
         self.reveal()
 
+    def hold(self) -> Held:
+        """How it is shown now."""
+        cursor = self._cursor if self._chosen else None
+        return Held(self.in_force, self.scope, self.sort, self.descending, cursor, self.top)
+
+    def show_as(self, held: Held) -> None:
+        """Show it as it was; a row that has gone meanwhile leaves the cursor lost where it was."""
+        self.scope, self.sort, self.descending = held.scope, held.sort, held.descending
+        self.filter_by(held.filter)
+        at = None if held.cursor is None else self._order.position(held.cursor)
+        if at is not None:
+            self.move_to(at)
+        elif held.cursor is None:
+            self._cursor, self._chosen, self.lost = None, False, False
+            self._settle(None)
+        else:
+            self._cursor, self._chosen, self.lost = None, True, True
+        self.top = held.top
+        self._clamp()
+
     # ---------------------------------------------------------------------------------------- cursor
 
     @property
@@ -176,6 +207,10 @@ class PaneModel:
     def position_of(self, key: Key) -> int | None:
         """Where the row of that key is, from the top; None when it is gone or hidden."""
         return self._order.position(key)
+
+    def knows(self, key: Key) -> bool:
+        """Whether there is a row of that key, shown or not."""
+        return self._order.row(key) is not None
 
     def selected(self) -> Any | None:
         """The row under the cursor."""

@@ -37,6 +37,7 @@ from core.protocol import (
 )
 
 _BUSY = "busy"
+_NOTHING_TO_UNDO = "nothing to undo: only the last mark, pause or model can be taken back"
 _FEW = 2
 """What one act is taken back by, at most; more were an act on many."""
 
@@ -69,6 +70,29 @@ def _menu(action: Action, target: Target, core: Attached) -> Menu | None:
             return dirty_menu(target)
 
 
+def refusal_of(desk: Desk, action: Action, aimed: Aimed | str) -> str:
+    """Why a key would do nothing, before it is pressed; empty when it would do something, or ask."""
+    if action.makes is None:
+        return ""
+    refusal = desk.acting.refusal(action)
+    if refusal is not None:
+        return refusal
+    if action.id == "undo":
+        return "" if desk.acting.undo else _NOTHING_TO_UNDO
+    if isinstance(aimed, str):
+        return aimed
+    if aimed.marked:
+        return ""
+    target = aimed.targets[0]
+    refusal = desk.acting.refusal(action, on=desk.core_of(target).feed)
+    if refusal is not None:
+        return refusal
+    if action.danger == "menu" or _asks_which(action, target):
+        return ""
+    made = action.makes(target, "", REASON)
+    return made.why if isinstance(made, Impossible) else ""
+
+
 async def act(
     app: App[Any],
     desk: Desk,
@@ -96,7 +120,7 @@ async def _take_back(desk: Desk) -> None:
         for feed, command in desk.acting.undo
     ]
     if not undo:
-        desk.say("nothing to undo: only the last mark, pause or model can be taken back", "warn")
+        desk.say(_NOTHING_TO_UNDO, "warn")
     elif len(undo) > _FEW:
         await send_all(desk, [Sent(core, command) for core, command in undo])
     else:

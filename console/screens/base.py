@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 
 from textual import events, on
 
-from console.actions import Action, Aimed, Scope, Target, offered
+from console.actions import BY_ID, Action, Aimed, Scope, Target, offered
 from console.cores import Attached, Cores
 from console.desk import Desk
 from console.instances import OLD_MS, link
+from console.panes.finder import Entry
+from console.panes.links import Link, link_to
 from console.screens.closing import ClosesOnce
 from console.screens.typed import Passed, Typed
 from console.text import neutral, width
@@ -40,6 +42,8 @@ class DeskScreen(ClosesOnce[None]):
             "why": self._why,
             "copy": self._copy,
             "search": self._search,
+            "palette": self._palette,
+            "palette-too": self._palette,
             "quit-now": lambda: desk.leave(True),
             **self.handlers(),
         }
@@ -77,6 +81,13 @@ class DeskScreen(ClosesOnce[None]):
         """All that a command would hit now, or why nothing is hit."""
         target = self.aim()
         return target if isinstance(target, str) else Aimed((target,))
+
+    def hold_aim(self) -> Aimed | str:
+        """What is hit by what is chosen in the palette, which names it: from now on that is the operator's."""
+        return self.aimed()
+
+    def follow(self, link: Link) -> None:
+        """Go to where a link leads; escape comes back."""
 
     def example(self) -> str:
         """What can be copied where there is no row: lines that bring one, or nothing."""
@@ -122,8 +133,11 @@ class DeskScreen(ClosesOnce[None]):
     def typed_late(self, character: str) -> None:
         """A character for the text field, pressed before the field had the focus."""
 
-    def press(self, action: Action) -> None:
-        """Carry out an action: one that acts goes the way of commands, any other is done here and now."""
+    def press(self, action: Action, aimed: Aimed | str | None = None) -> None:
+        """Carry out an action: one that acts goes the way of commands, any other is done here and now.
+
+        `aimed` is what is hit, where that was told before.
+        """
         if not action.acts:
             self._handlers[action.id]()
             return
@@ -136,7 +150,7 @@ class DeskScreen(ClosesOnce[None]):
         if self.desk.bulk is not None:
             self.desk.say(f"{self.desk.bulk.text()} first; esc stops it", "warn")
             return
-        aimed = self.aimed()
+        aimed = self.aimed() if aimed is None else aimed
         menu = menu_of(self.desk, action, aimed)
         # opened here and not in the worker: a letter that is typed right behind the key is the menu's
         choice = self._answer_of(menu) if menu is not None else None
@@ -255,6 +269,37 @@ class DeskScreen(ClosesOnce[None]):
             _ = self.dismiss(None)
         else:
             self.open_above(SearchScreen(self.desk, passed_on=True))
+
+    def _palette(self) -> None:
+        from console.screens.palette import PaletteScreen
+
+        palette = PaletteScreen(self.desk, self, self.hold_aim(), passed_on=True)
+        self.open_above(palette, lambda _: self._carry_out(palette.chosen, palette.held))
+
+    def _carry_out(self, chosen: Entry | None, aimed: Aimed | str) -> None:
+        """Do what was chosen in the palette."""
+        if chosen is None:
+            return
+        core = self.desk.cores[chosen.core]
+        match chosen.kind:
+            case "action":
+                self.press(BY_ID[chosen.id], aimed)
+            case "session":
+                self._look_into(core, chosen.id)
+            case "run":
+                run = core.state.rows.runs.get(chosen.id)
+                if run is None:
+                    self.desk.say(f"run {chosen.id} is gone", "warn")
+                else:
+                    self._look_into(core, run.session_key, run.run_id)
+            case "pane" | "view" | "user" | "model":
+                self.follow(link_to(chosen, core.state.rows))
+
+    def _look_into(self, core: Attached, session_key: str, run_id: str | None = None) -> None:
+        from console.screens.session import SessionScreen
+
+        first = "messages" if run_id is None else "events"
+        _ = self.app.push_screen(SessionScreen(self.desk, session_key, core=core, run_id=run_id, first=first))
 
     @on(Passed)
     def _all_passed(self) -> None:

@@ -19,12 +19,16 @@ from console.panes.catalog import BEHIND, PANES
 from console.panes.completion import Completion, complete
 from console.panes.findings import FINDINGS
 from console.panes.journal import JOURNAL, worth_telling
+from console.panes.links import Link
 from console.panes.model import PaneModel
 from console.panes.pane import Pane
+from console.panes.queues import QUEUES
 from console.panes.runs import RUNS
+from console.panes.seats import SEATS
 from console.screens.base import DeskScreen, Handlers
 from console.state import Table
 from console.text import width
+from console.trail import CameFrom, Trail, crumb
 from console.trends import spark
 from console.widgets.facts import FactsPanel
 from console.widgets.field import Field
@@ -74,6 +78,7 @@ class MainScreen(DeskScreen):
     def __init__(self, desk: Desk, *, first: str = "runs") -> None:
         super().__init__(desk)
         self._stack: list[PaneModel] = [desk.models[first]]
+        self._trail = Trail(desk)
         self._maximised = False
         self._frozen_at = 0
         self._completing: tuple[int, tuple[str, ...]] | None = None
@@ -151,6 +156,7 @@ class MainScreen(DeskScreen):
 
     def show(self, model: PaneModel) -> None:
         """Show a pane, and forget the way to the one before."""
+        self._trail.forget()
         while len(self._stack) > 1:
             self._pop()
         self._stack = [model]
@@ -180,11 +186,7 @@ class MainScreen(DeskScreen):
             return
         behind = BEHIND.get(self.model.pane.id)
         if behind is not None:
-            model = self.desk.model_of(
-                behind, lambda line: bool(line.seat.model == target.label), of_core=target.core
-            )
-            self.desk.watching.append(model)
-            self._stack.append(model)
+            self._stack.append(self._behind(behind, target.label, target.core))
             self._shown()
             return
         if target.session_key is None:
@@ -203,6 +205,31 @@ class MainScreen(DeskScreen):
             )
         )
 
+    def _behind(self, pane: Pane[Any, Any], model_id: str, core: int) -> PaneModel:
+        """The seats of a model."""
+        model = self.desk.model_of(pane, lambda line: bool(line.seat.model == model_id), of_core=core)
+        self.desk.watching.append(model)
+        return model
+
+    def follow(self, link: Link) -> None:
+        if link.id == "pane":
+            self.show(self.desk.models[link.pane])
+        else:
+            self.go_to(link)
+
+    def go_to(self, link: Link, came_from: CameFrom | None = None) -> None:
+        """Show what a link leads to; escape comes back to what is shown now, or to where one `came_from`."""
+        if link.pane in self.desk.models:
+            stack = [self.desk.models[link.pane]]
+        else:
+            stack = [self.desk.models[QUEUES.id], self._behind(SEATS, link.model, link.core)]
+        label = self.pointed()
+        here = CameFrom(crumb(self.model.pane.title, label.label if isinstance(label, Target) else ""))
+        self._trail.leave(came_from or here, self._stack, stack)
+        self._stack = stack
+        self._shown()
+        self.desk.say(self._trail.arrive(link))
+
     def _show_runs_of(self, instance: str) -> None:
         model = self.desk.models[RUNS.id]
         self.show(model)
@@ -218,7 +245,7 @@ class MainScreen(DeskScreen):
             self.model.unmark(list(self.model.marks))
             self.desk.say("no row is marked any more")
             return
-        if self.model.filter or self.query_one("#bar").display:
+        if self.query_one("#bar").display or (self.model.filter and not self._trail.brought(self.model)):
             self.model.filter_by("")
             self._close_filter()
             self.desk.say("")
@@ -226,10 +253,19 @@ class MainScreen(DeskScreen):
             self._back()
 
     def _back(self) -> bool:
-        if len(self._stack) == 1:
+        if len(self._stack) > self._trail.depth:
+            self._pop()
+            self._shown()
+            return True
+        before = self._trail.back()
+        if before is None:
             return False
-        self._pop()
+        while self._stack:
+            self._pop()
+        self._stack = before.stack
         self._shown()
+        if before.came_from.again is not None:
+            before.came_from.again()
         return True
 
     def _quit(self) -> None:
@@ -457,6 +493,11 @@ class MainScreen(DeskScreen):
             unmark=model.unmark,
         )
 
+    def hold_aim(self) -> Aimed | str:
+        if self.model.selected() is not None:
+            self.model.move(0)  # from now on it is the operator's row, and in sight
+        return self.aimed()
+
     def example(self) -> str:
         shown = self.desk.cores.known and not self.model.known
         return self.desk.curl if shown and "{curl}" in self.model.pane.empty else ""
@@ -555,7 +596,8 @@ class MainScreen(DeskScreen):
                 return (f"{what} {verb}: {feed.trouble}", "Trying again, for ever; ctrl+q leaves.")
             return ("Loading the view …" if feed.link == "loading" else "Starting the core …",)
         if self.model.filter and self.model.known:
-            return (f"No row matches the filter {self.model.filter!r}; esc drops it.",)
+            esc = "goes back" if self._trail.brought(self.model) else "drops it"
+            return (f"No row matches the filter {self.model.filter!r}; esc {esc}.",)
         text = "\n".join(self.model.pane.empty)
         if self.desk.fresh or "{curl}" in text:
             text += f"\nOr look at a busy house with invented people first: {self.desk.way_to_sandbox}"
@@ -618,6 +660,8 @@ class MainScreen(DeskScreen):
     def _status(self) -> tuple[list[Part], list[Part]]:
         desk, look, model = self.desk, self.desk.looks.current, self.model
         left: list[Part] = [Part(" ", look.style("text"))]
+        if self._trail.crumbs:
+            left.append(Part(f"{' › '.join((*self._trail.crumbs, model.pane.title))}  ", look.style("dim")))
         if model.frozen:
             since = units.age(desk.cores.now() - self._frozen_at)
             left.append(Part(f"‖ frozen {since}, {model.held_back:,} changed  ", look.style("warn")))

@@ -16,6 +16,7 @@ from console.actions import Action, Scope, Target
 from console.cores import Attached
 from console.desk import Desk
 from console.panes.buffer import picture
+from console.panes.links import Link
 from console.panes.pane import Fact, session_target
 from console.panes.runs import abort_facts, run_line
 from console.panes.sessions import SESSIONS
@@ -24,6 +25,7 @@ from console.screens import transcript
 from console.screens.base import DeskScreen, Handlers
 from console.screens.conversation import Conversation
 from console.state import CostKey
+from console.trail import CameFrom, crumb
 from console.widgets.facts import FactsPanel
 from console.widgets.line import Lines, Part
 from console.widgets.log import Log, Paragraph
@@ -149,6 +151,24 @@ class SessionScreen(DeskScreen):
             core=self.core.number,
             instance=self.core.name if self.desk.cores.several else "",
         )
+
+    def follow(self, link: Link) -> None:
+        from console.screens.main import MainScreen
+
+        main = next(screen for screen in self.app.screen_stack if isinstance(screen, MainScreen))
+        app, first = self.app, "events" if self._tab == "events" else "messages"
+
+        def again() -> None:
+            _ = app.push_screen(
+                SessionScreen(self.desk, self.session_key, core=self.core, run_id=self.run_id, first=first)
+            )
+
+        while app.screen is not main:
+            _ = app.pop_screen()
+        if link.id == "pane":
+            main.follow(link)
+        else:
+            main.go_to(link, CameFrom(crumb("session", self.session_key), again))
 
     def _close(self) -> None:
         self.desk.say("")

@@ -322,6 +322,13 @@ _SEARCH = {
     ),
 }
 
+_PALETTE = {
+    "palette": Picture("1  queues", on=RUN, keys=("colon",), covers=("screen PaletteScreen",)),
+    "palette-names": Picture("session  ", keys=("colon", *"guest")),
+    "palette-refused": Picture("✗ no run here to abort", pane="1", keys=("ctrl+p", *"abort")),
+    "palette-user": Picture("runs ", keys=("colon", *"user ada.k", "enter")),
+}
+
 _HELP = {
     "help-panes": Picture("Keys in the panes", keys=("question_mark",), covers=("screen HelpScreen",)),
     "help-panes-end": Picture("end to the ends", keys=("question_mark", "end")),
@@ -397,4 +404,14 @@ _SEVERAL = {
     ),
 }
 
-PICTURES = {**_PANES, **_LINK, **_SESSION, **_OF_MESSAGES, **_SEARCH, **_HELP, **_DIALOGS, **_SEVERAL}
+PICTURES = {
+    **_PANES,
+    **_LINK,
+    **_SESSION,
+    **_OF_MESSAGES,
+    **_SEARCH,
+    **_PALETTE,
+    **_HELP,
+    **_DIALOGS,
+    **_SEVERAL,
+}
