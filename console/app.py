@@ -220,6 +220,8 @@ class ConsoleApp(App[None]):
     def draw(self) -> None:
         """Draw one frame: what changed since the last one, on every screen that is open."""
         self._frame = None
+        if not self.is_running:
+            return  # it was asked for before the screens began to be taken down
         self.desk.note()
         for screen in self.screen_stack:
             if isinstance(screen, DeskScreen) and screen.is_mounted:

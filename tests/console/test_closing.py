@@ -39,3 +39,19 @@ async def test_escape_pressed_again_and_again_leaves_the_panes_open(way: tuple[s
             await console.press("escape")
         assert isinstance(console.app.screen, MainScreen)
         assert "live" in console.screen()
+
+
+async def test_a_frame_that_comes_while_the_screens_are_taken_down_draws_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was asked for before the operator left; there is nothing left to draw on."""
+    drawn: list[bool] = []
+
+    def late(screen: MainScreen) -> None:
+        screen.app.draw()  # type: ignore[attr-defined]
+        drawn.append(True)
+
+    monkeypatch.setattr(MainScreen, "on_unmount", late, raising=False)
+    async with opened(FakeCore(a_run())) as console:
+        await console.pilot.pause()
+    assert drawn == [True]
