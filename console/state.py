@@ -127,6 +127,8 @@ class Rows:
     pins: dict[str, PinRow] = field(default_factory=dict)
     costs: dict[CostKey, CostRow] = field(default_factory=dict)
     findings: dict[FindingKey, FindingRow] = field(default_factory=dict)
+    latest: dict[str, str] = field(default_factory=dict)
+    """The latest run of each session, as long as it is kept."""
     models: set[str] = field(default_factory=set)
     """The models that there is a queue of, or that were paid for."""
 
@@ -134,7 +136,7 @@ class Rows:
         """Set one row under its own key."""
         match row:
             case RunRow():
-                self.runs[row.run_id] = row
+                self._put_run(row)
             case SessionRow():
                 self.sessions[row.session_key] = row
             case CostRow():
@@ -152,6 +154,20 @@ class Rows:
                 self.findings[FindingKey(row.kind, row.key)] = row
             case _:
                 assert_never(row)
+
+    def drop_run(self, run_id: str) -> RunRow | None:
+        """Take a run away; answers it."""
+        gone = self.runs.pop(run_id, None)
+        if gone is not None and self.latest.get(gone.session_key) == run_id:
+            del self.latest[gone.session_key]
+        return gone
+
+    def _put_run(self, run: RunRow) -> None:
+        self.runs[run.run_id] = run
+        known = self.runs.get(self.latest.get(run.session_key, ""))
+        # in a view they come in any order; times of the wire are not all equally long
+        if known is None or moment(known.started_at) <= moment(run.started_at):
+            self.latest[run.session_key] = run.run_id
 
     def count(self) -> int:
         """How many rows there are."""
@@ -353,12 +369,13 @@ def _reduce_runs(state: ConsoleState, event: Progress | RunChanged | RunGone) ->
             state.trends.in_flight.note(moment(event.at), state.totals.in_flight)
             _ = state.walks.note(event, moment(event.at))
         case RunGone():
-            gone = rows.runs.pop(event.run_id, None)
+            gone = rows.drop_run(event.run_id)
             state.walks.forget(event.run_id)
             if gone is not None:
                 state.totals.in_flight -= gone.state in IN_FLIGHT
                 _ = state.trends.speeds.pop(event.run_id, None)
                 changed.add("runs", event.run_id)
+                changed.add("sessions", gone.session_key)
 
 
 def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | QueueChanged) -> None:
@@ -391,12 +408,12 @@ def _reduce_admission(state: ConsoleState, event: SeatChanged | SeatGone | Queue
 def _set_run(state: ConsoleState, run: RunRow, now: int) -> None:
     before = state.rows.runs.get(run.run_id)
     state.totals.in_flight += (run.state in IN_FLIGHT) - (before is not None and before.state in IN_FLIGHT)
-    state.rows.runs[run.run_id] = run
+    state.rows.put(run)
     _set_speed(state, run, now)
     _spend(state, run, now)
     state.changed.add("runs", run.run_id)
-    if before is None or before.state != run.state:
-        # the session's line shows how its turn stands
+    if before is None or (before.state, before.tool, before.approval) != (run.state, run.tool, run.approval):
+        # the session's line shows how its turn stands, and what it is at
         state.changed.add("sessions", run.session_key)
 
 

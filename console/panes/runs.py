@@ -23,6 +23,7 @@ _LOOKS: dict[str, Cell] = {
     "interrupted": Cell("▲ cut off", "bad"),
 }
 _FORCED = Cell("■ forced", "bad")
+_APPROVAL = Cell("? approval", "warn")
 _MINUTE_MS = 60_000
 _SLOW = 10
 """Slower than this a speed is shown with its tenths."""
@@ -33,8 +34,29 @@ _ENDED = 3
 
 
 def run_state(run: RunRow) -> Cell:
-    """The state as a glyph and a word; an abort that its agent has not confirmed is a forced one."""
+    """The state as a glyph and a word; an abort that its agent has not confirmed is a forced one.
+
+    A run that waits for somebody's approval says so: no time will help it on.
+    """
+    if run.approval is not None and run.state in ("running", "stalled"):
+        return _APPROVAL
     return _FORCED if is_forced(run) else _LOOKS.get(run.state, Cell(run.state))
+
+
+def doing(run: RunRow | None) -> Cell:
+    """The tool in use, or what is to be allowed; of a run that has ended the tool that its answer calls."""
+    if run is None or (run.tool is None and run.approval is None):
+        return Cell("–", "dim")
+    if run.approval is not None:
+        return Cell(f"asks: {run.approval or run.tool or 'approval'}", "warn")
+    name = run.tool or "a tool"
+    return Cell(f"▸ {name}", "accent") if run.state in IN_FLIGHT else Cell(f"→ {name}", "dim")
+
+
+def doing_fact(run: RunRow | None) -> list[Fact]:
+    """The same as a fact, where there is something to tell."""
+    cell = doing(run)
+    return [] if cell.text == "–" else [Fact("doing", cell.text, cell.tone)]
 
 
 def _elapsed(run: RunRow, now: int) -> int:
@@ -151,6 +173,7 @@ def _facts(line: RunLine, now: int) -> list[Fact]:
     return [
         Fact("run", run.run_id, "strong"),
         Fact("state", state.text, state.tone),
+        *doing_fact(run),
         Fact("session", run.session_key),
         Fact("user", run.user_id or "–"),
         Fact("model", run.model or "–"),
@@ -182,7 +205,8 @@ def _facts(line: RunLine, now: int) -> list[Fact]:
 def _search(run: RunRow) -> str:
     # what is shown is found as well: the state by its word here
     shown = run_state(run).text
-    return f"{run.state} {shown} {run.session_key} {run.user_id or ''} {run.model or ''} {run.provider} {run.run_id}"
+    about = f"{run.session_key} {run.user_id or ''} {run.model or ''} {run.provider} {run.run_id}"
+    return f"{run.state} {shown} {doing(run).text} {about}"
 
 
 def _target(state: ConsoleState, line: RunLine) -> Target:
@@ -297,8 +321,17 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             12,
             lambda line, now: Cell(line.run.run_id, "dim"),
             lambda line: line.run.run_id,
-            priority=8,
+            priority=9,
             raw=lambda line, now: {"run_id": line.run.run_id},
+        ),
+        Column(
+            "doing",
+            "DOING",
+            12,
+            lambda line, now: doing(line.run),
+            lambda line: (line.run.approval is None, line.run.tool is None, line.run.tool or ""),
+            priority=6,
+            raw=lambda line, now: {"tool": line.run.tool, "approval": line.run.approval},
         ),
         Column(
             "followers",
@@ -307,7 +340,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line, now: _follow(line.run),
             lambda line: (lag(line.run), line.run.subscribers),
             "right",
-            priority=6,
+            priority=7,
             raw=lambda line, now: {"subscribers": line.run.subscribers, "lag": lag(line.run)},
         ),
         Column(
@@ -317,7 +350,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             lambda line, now: Cell(_fill(line.run), _quiet(line.run)),
             lambda line: (line.run.buffer_percent, line.run.buffered_bytes),
             "right",
-            priority=7,
+            priority=8,
             raw=lambda line, now: {
                 "buffered_bytes": line.run.buffered_bytes,
                 "buffer_percent": line.run.buffer_percent,

@@ -8,14 +8,16 @@ from typing import NamedTuple
 from console import units
 from console.actions import Target
 from console.panes import pins, spent
-from console.panes.pane import Cell, Column, Fact, Pane, session_target
-from console.panes.runs import run_state
+from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
+from console.panes.runs import doing, doing_fact, run_state
 from console.panes.spent import Spent, spent_on
 from console.state import IN_FLIGHT, Changed, ConsoleState, CostKey, Key
 from console.times import moment
 from core.protocol import CostRow, PinRow, RunRow, SessionRow
 
 _DIRTY = "◆"
+_NEARLY_FULL, _FULL = 80, 95
+"""Percent of a context from which on a session will soon be compacted, or refused."""
 
 
 class SessionLine(NamedTuple):
@@ -25,7 +27,12 @@ class SessionLine(NamedTuple):
     pin: PinRow | None
     cost: CostRow | None
     run: RunRow | None
+    """The one in its slot."""
     spent: Spent
+    latest: RunRow | None = None
+    """The last one, ended or not, as long as it is kept."""
+    context: int | None = None
+    """How full its model's context was in that, in percent."""
 
 
 def _row(state: ConsoleState, key: str) -> SessionLine | None:
@@ -34,9 +41,25 @@ def _row(state: ConsoleState, key: str) -> SessionLine | None:
         return None
     run = state.rows.runs.get(session.run_id) if session.run_id is not None else None
     cost = CostKey("session", key)
+    latest = state.rows.runs.get(state.rows.latest.get(key, ""))
     return SessionLine(
-        session, state.rows.pins.get(key), state.rows.costs.get(cost), run, spent_on(state, cost)
+        session,
+        state.rows.pins.get(key),
+        state.rows.costs.get(cost),
+        run,
+        spent_on(state, cost),
+        latest,
+        _fill(state, latest),
     )
+
+
+def _fill(state: ConsoleState, run: RunRow | None) -> int | None:
+    """How much of its model's context a turn took, in percent: what was read and what was written."""
+    queue = state.rows.queues.get(run.model) if run is not None and run.model is not None else None
+    if run is None or queue is None or not queue.context_tokens:
+        return None
+    used = run.input_tokens + run.output_tokens
+    return 100 * used // queue.context_tokens if used else None
 
 
 def _changed(changed: Changed) -> set[Key]:
@@ -105,12 +128,21 @@ def cost_facts(cost: CostRow | None, run: RunRow | None, going: Spent, now: int)
     return shown
 
 
+def _context(line: SessionLine) -> Cell:
+    if line.context is None:
+        return Cell("–", "dim")
+    tone: Tone = "bad" if line.context >= _FULL else "warn" if line.context >= _NEARLY_FULL else ""
+    return Cell(f"{line.context}%", tone)
+
+
 def _facts(line: SessionLine, now: int) -> list[Fact]:
     session = line.session
-    turn, dirty = _turn(line), _dirty(line)
+    turn, dirty, context = _turn(line), _dirty(line), _context(line)
     return [
         Fact("session", session.session_key, "strong"),
         Fact("turn", turn.text, turn.tone),
+        *doing_fact(line.latest),
+        *([] if line.context is None else [Fact("context", f"{context.text} full", context.tone)]),
         Fact("run", session.run_id or "–"),
         *([Fact("reserved for", session.maintenance, "accent")] if session.maintenance else []),
         Fact("dirty", dirty.text, dirty.tone),
@@ -134,9 +166,9 @@ def _search(line: SessionLine) -> str:
     if session.maintenance is not None:
         busy = f"reserved {session.maintenance}"
     dirty = f"dirty {session.dirty}" if session.dirty is not None else ""
-    return (
-        f"{session.session_key} {session.project or ''} {session.channel} {session.kind} {pin} {busy} {dirty}"
-    )
+    at = "" if line.latest is None else doing(line.latest).text
+    about = f"{session.session_key} {session.project or ''} {session.channel} {session.kind}"
+    return f"{about} {pin} {busy} {at} {dirty}"
 
 
 def _target(state: ConsoleState, line: SessionLine) -> Target:
@@ -220,6 +252,28 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             "right",
             priority=1,
             raw=lambda line, now: {"micros_per_hour": line.spent.per_hour(now)},
+        ),
+        Column(
+            "context",
+            "CTX",
+            4,
+            lambda line, now: _context(line),
+            lambda line: -1 if line.context is None else line.context,
+            "right",
+            priority=2,
+            raw=lambda line, now: {"context_percent": line.context},
+        ),
+        Column(
+            "doing",
+            "DOING",
+            12,
+            lambda line, now: doing(line.latest),
+            lambda line: doing(line.latest).text,
+            priority=4,
+            raw=lambda line, now: {
+                "tool": line.latest.tool if line.latest else None,
+                "approval": line.latest.approval if line.latest else None,
+            },
         ),
         Column(
             "idle",

@@ -57,7 +57,7 @@ def facts(detail: SessionDetail, spent: Spent, now: int) -> list[Paragraph]:
     """Everything else that is known, label by label: live or not, a session has its pin and its cost."""
     shown: list[Fact] = []
     if detail.session is not None:
-        row = SessionLine(detail.session, detail.pin, detail.cost, detail.run, spent)
+        row = SessionLine(detail.session, detail.pin, detail.cost, detail.run, spent, detail.run)
         shown += SESSIONS.facts(row, now)
     else:
         shown.append(Fact("live", "○ not now", "dim"))

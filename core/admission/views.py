@@ -171,6 +171,7 @@ class Views:
             paused=self._floor.is_paused(model),
             admits_per_tick=self._pace.admits_per_tick,
             tick_ms=self._pace.tick,
+            context_tokens=known.context_tokens if known else 0,
         )
 
     def _queued(self, seat: Seat, now: int, requested: str | None) -> QueuedSeat:

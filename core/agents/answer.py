@@ -93,6 +93,8 @@ class Answer:
         self._refusal: list[str] = []
         self._written = 0
         self._tool_calls: dict[int, dict[str, Any]] = {}
+        self.calling: str | None = None
+        """The tool that is called last."""
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
         self.body: bytes | None = None
@@ -156,5 +158,6 @@ class Answer:
             if piece.function is not None:
                 name, arguments = piece.function.name or "", piece.function.arguments or ""
                 call["function"]["name"] += name
+                self.calling = call["function"]["name"] or self.calling
                 call["function"]["arguments"] += arguments
                 self._written += len(name) + len(arguments)

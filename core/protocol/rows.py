@@ -35,7 +35,8 @@ class QueueRow(Row, frozen=True, kw_only=True, tag="queue", gc=False):
     """One model's queue and seats. Capacities of 0 mean: none by that way (instant), no ceiling (max_active).
 
     `paused` says that an operator holds it, whatever else does; `paused_reason` is the gravest of all. Every
-    `tick_ms` the ticks let `admits_per_tick` in, which gives the wait at each place.
+    `tick_ms` the ticks let `admits_per_tick` in, which gives the wait at each place. `context_tokens` is how much the
+    model reads at once, 0 where that is not known.
     """
 
     model: str
@@ -52,6 +53,7 @@ class QueueRow(Row, frozen=True, kw_only=True, tag="queue", gc=False):
     paused: bool = False
     admits_per_tick: int = 1
     tick_ms: int = 0
+    context_tokens: int = 0
 
 
 class SeatRow(Row, frozen=True, kw_only=True, tag="seat", gc=False):
@@ -132,6 +134,9 @@ class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
 
     The buffer holds `first_seq` to `last_seq`; `buffer_percent` says how full it is by the bound that is nearer. Of
     the `subscribers` the slowest stand in `followers`, the slowest first.
+
+    `tool` is the one in use, as far as the events tell; of a run that has ended, the one that its answer calls.
+    `approval` is what waits for somebody to allow it, "" where that has no name.
     """
 
     run_id: str
@@ -153,6 +158,8 @@ class RunRow(Row, frozen=True, kw_only=True, tag="run", gc=False):
     estimated: bool = False
     buffer_percent: int = 0
     followers: list[Follower] = []
+    tool: str | None = None
+    approval: str | None = None
 
 
 FindingKind = Literal[

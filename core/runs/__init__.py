@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.runs.activity import Activity, calling
 from core.runs.answers import Control, Dropped, Published, Swallowed
 from core.runs.log import RunEvent, RunLog
 from core.runs.records import RunRecords
@@ -11,6 +12,7 @@ from core.runs.stored import StoredRuns
 from core.runs.subscription import Lagged, Subscription
 
 __all__ = [
+    "Activity",
     "Control",
     "Dropped",
     "Lagged",
@@ -25,6 +27,7 @@ __all__ = [
     "Subscription",
     "Swallowed",
     "Used",
+    "calling",
     "exit_code_of",
     "frame",
     "position",

@@ -109,6 +109,8 @@ class Entry:
                 output_tokens=used.output_tokens,
                 micros=used.micros,
                 estimated=used.estimated,
+                tool=run.activity.tool,
+                approval=run.activity.approval,
                 buffer_percent=log.percent,
                 followers=[
                     Follower(name=each.name, seq=each.position)

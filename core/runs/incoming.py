@@ -29,9 +29,10 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class Plain(msgspec.Struct, frozen=True):
-    """Anything else: it only goes through, as this JSON object."""
+    """Anything else: it only goes through, as this JSON object. `event` may tell what its run is at."""
 
     payload: bytes
+    event: dict[str, object]
 
 
 Incoming = SessionCreated | Completed | Plain
@@ -54,7 +55,7 @@ def read_event(event: object) -> Incoming:
     if kind == "complete":
         fields.pop("interrupted", None)  # only the house knows that it cut a run off
         return Completed(exit_code_of(event.get("exitCode")), event.get("aborted") is True, fields)
-    return Plain(payload)
+    return Plain(payload, fields)
 
 
 def check_producer_seq(producer_seq: object) -> None:

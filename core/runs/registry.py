@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from core.clock import Clock
 from core.errors import InvalidArgument, NoActiveRun, RunInProgress, ShuttingDown
 from core.journal import Journal
+from core.runs.activity import IDLE, Activity, activity_after
 from core.runs.answers import Dropped, Published, Swallowed
 from core.runs.entry import Entry
 from core.runs.incoming import Completed, Incoming, Plain, SessionCreated, check_producer_seq, read_event
@@ -206,7 +207,8 @@ class RunRegistry(RunReaders):
                 )
             case Completed(exit_code, aborted, fields):
                 self._end(entry, exit_code=exit_code, aborted=aborted, fields=fields)
-            case Plain(payload):
+            case Plain(payload, event):
+                run.activity = activity_after(event, run.activity)
                 self.append(run, [(payload, 0, 0)])
             case _:
                 assert_never(incoming)
@@ -266,6 +268,12 @@ class RunRegistry(RunReaders):
         entry = self._kept.find(run.id)
         if entry is not None and run.abort_requested:
             self._kept.tell(entry, "upstream_closed")
+
+    def acts(self, run: Run, activity: Activity) -> None:
+        """What a run is at by now, said by whoever reads its answer; what comes after the end is passed over."""
+        if run.ended_at is None and run.activity != activity:
+            run.activity = activity
+            self._kept.moved(self._kept.entry(run.id))
 
     def used(self, run: Run, used: Used) -> None:
         """What the run has used so far, in all; from now on its meter is not asked."""
@@ -338,6 +346,9 @@ class RunRegistry(RunReaders):
         run.log.extend([(payload, 0, 0)])
         run.ended_at = self._clock.now()
         run.exit_code, run.aborted, run.interrupted, run.stalled = exit_code, aborted, interrupted, False
+        # what a whole answer calls is up to whoever asked
+        whole = exit_code == 0 and not aborted
+        run.activity = Activity(tool=run.activity.tool) if whole else IDLE
         self._kept.grew(run, run.log.bytes - before)
         self._kept.end(entry)
         entry.set_timer(

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from core.protocol import RunState
+from core.runs.activity import IDLE
 from core.runs.log import RunEvent, RunLog
 
 RunStatus = Literal["running", "completed", "aborted", "interrupted"]
@@ -37,6 +38,7 @@ class Run:
     __slots__ = (
         "abort_reason",
         "aborted",
+        "activity",
         "dropped",
         "ended_at",
         "exit_code",
@@ -80,6 +82,7 @@ class Run:
         self.abort_reason: str | None = None
         self.last_event = last_event
         self.last_producer_seq: int | None = None
+        self.activity = IDLE
         self.dropped = 0
         self.used = Used()
         self.log = log

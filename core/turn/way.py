@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 
 from core.admission import WaitingRoom
-from core.agents import AgentRequest, Directory
+from core.agents import AgentRequest, Directory, Output
 from core.errors import (
     Conflict,
     GateRefused,
@@ -34,7 +34,7 @@ from core.errors import (
 )
 from core.protocol import AccessTier
 from core.router import SessionRouter
-from core.runs import Run, RunRegistry
+from core.runs import Run, RunRegistry, calling
 from core.store import sessions
 from core.store.choice import Choice
 from core.store.fingerprint import turn_fingerprint
@@ -257,7 +257,7 @@ class Turns:
                     # from the first output on the attempt counts, and that is durable before anybody sees it
                     counted = True
                     await pages.counted()
-                self._runs.append(turn.run, batch)
+                self._show(turn, batch)
                 # whoever follows is served before more is read, or a fast upstream would delay the first byte
                 await asyncio.sleep(0)
 
@@ -269,8 +269,15 @@ class Turns:
             # the record at least must not call it running until the next start
             await pages.closed()
             raise
-        self._runs.append(turn.run, turn.whole)
+        self._show(turn, turn.whole)
         self._runs.used(turn.run, used_of(usage, turn.micros))
+
+    def _show(self, turn: Turn, events: Sequence[Output]) -> None:
+        """Give out what came, with what the answer is at."""
+        calls = turn.answer.calling
+        if calls is not None:
+            self._runs.acts(turn.run, calling(calls))
+        self._runs.append(turn.run, events)
 
     def _finish(self, turn: Turn) -> None:
         self._runs.complete(

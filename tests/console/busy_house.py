@@ -132,7 +132,16 @@ def _a_turn(dice: random.Random, number: int) -> RunRow:
         input_tokens=tokens_in,
         output_tokens=tokens_out,
         micros=int(tokens_in * into + tokens_out * out),
+        **_at(state, number),
     )
+
+
+def _at(state: str, number: int) -> dict[str, Any]:
+    """What some of them are at: a tool in use, one that waits to be allowed, one that the answer has called."""
+    tool = ("bash", "apply_patch", "web_search", "read_file")[number // 3 % 4]
+    if state not in ("running", "completed") or number % 3:
+        return {}
+    return {"tool": tool, "approval": tool if state == "running" and number % 9 == 0 else None}
 
 
 def _followed(many: int, last: int, number: int) -> dict[str, Any]:
@@ -221,7 +230,7 @@ def _add_queues(core: BusyCore, dice: random.Random) -> None:
             "max_active": dice.choice((0, 80, 250)),
             "oldest_queued_at": before(waiting * 20.5) if waiting else None,
         }
-        core.rows.put(a_queue(name, tier=tier, **{**shown, **unwell.get(name, {})}))
+        core.rows.put(a_queue(name, tier=tier, context_tokens=128_000, **{**shown, **unwell.get(name, {})}))
     core.rows.put(
         a_queue("model-\x1b[31mred\u202e-漢字-👩\u200d💻", tier="MEDIUM", waiting=1_204, seated=10_500)
     )

@@ -28,6 +28,7 @@ from core.protocol import (
     Noticed,
     PinChanged,
     PinGone,
+    Progress,
     QueueChanged,
     RunChanged,
     RunGone,
@@ -432,6 +433,86 @@ def test_a_session_that_is_reserved_says_what_for() -> None:
     assert SESSIONS.column("turn").cell(line, _NOW).text == "◧ reserved"
     assert {fact.label: fact.text for fact in SESSIONS.facts(line, _NOW)}["reserved for"] == "compaction"
     assert "reserved compaction" in SESSIONS.search(line)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "doing"),
+    [
+        ({}, "● running", "–"),
+        ({"tool": "bash"}, "● running", "▸ bash"),
+        ({"tool": ""}, "● running", "▸ a tool"),
+        ({"tool": "bash", "approval": "bash"}, "? approval", "asks: bash"),
+        ({"tool": "bash", "approval": ""}, "? approval", "asks: bash"),
+        ({"approval": ""}, "? approval", "asks: approval"),
+        ({"approval": "", "state": "stalled"}, "? approval", "asks: approval"),
+        ({"approval": "", "state": "aborting"}, "◌ aborting", "asks: approval"),
+        ({"tool": "bash", "state": "completed", "ended_at": AT, "exit_code": 0}, "✓ completed", "→ bash"),
+    ],
+)
+def test_a_run_and_its_session_show_what_they_are_at(changes: dict[str, Any], state: str, doing: str) -> None:
+    run = a_run(**changes)
+    line = RunLine(run, None, None)
+    assert run_state(run).text == state
+    assert RUNS.column("doing").cell(line, _NOW).text == doing
+    assert doing == "–" or doing in RUNS.search(line)
+    of_session = SESSIONS.row(seen(a_session(run_id=run.run_id), run), run.session_key)
+    assert of_session is not None
+    assert SESSIONS.column("doing").cell(of_session, _NOW).text == doing
+    assert doing == "–" or doing in SESSIONS.search(of_session)
+    shown = {fact.label: fact.text for fact in SESSIONS.facts(of_session, _NOW)}
+    assert shown.get("doing", "–") == doing
+
+
+def test_a_session_follows_what_its_run_is_at() -> None:
+    state = seen(a_session(run_id="run-1"), a_run())
+    model = PaneModel(SESSIONS)
+    model.catch_up(state)
+    seen_there = []
+    for changes in ({"tool": "bash"}, {"tool": "bash", "approval": "bash"}, {}):
+        happen(state, model, Progress(runs=[a_run(**changes)], at=AT))
+        line = model.selected()
+        assert line is not None
+        seen_there.append(SESSIONS.column("doing").cell(line, _NOW).text)
+    assert seen_there == ["▸ bash", "asks: bash", "–"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "context_tokens", "text", "tone"),
+    [
+        (0, 1000, "–", "dim"),
+        (500, 0, "–", "dim"),
+        (500, 1000, "50%", ""),
+        (800, 1000, "80%", "warn"),
+        (950, 1000, "95%", "bad"),
+        (1200, 1000, "120%", "bad"),
+    ],
+)
+def test_how_full_a_sessions_context_is(tokens: int, context_tokens: int, text: str, tone: str) -> None:
+    ended = a_run(input_tokens=tokens - tokens // 10, output_tokens=tokens // 10, state="completed")
+    state = seen(a_queue(context_tokens=context_tokens), a_session(), ended)
+    line = SESSIONS.row(state, "api:ann/1")
+    assert line is not None
+    cell = SESSIONS.column("context").cell(line, _NOW)
+    assert (cell.text, cell.tone) == (text, tone)
+
+
+def test_the_context_is_that_of_the_latest_run_as_long_as_it_is_kept() -> None:
+    later = "2026-04-17T12:00:00.500Z"
+    first, second = (
+        a_run("b", input_tokens=100, state="completed"),
+        a_run("a", input_tokens=300, started_at=later),
+    )
+    for order in ((first, second), (second, first)):
+        state = seen(a_queue(context_tokens=1000), a_session(), *order)
+        model = PaneModel(SESSIONS)
+        contexts = []
+        model.catch_up(state)
+        for gone in ("b", "a", ""):
+            line = model.selected()
+            assert line is not None
+            contexts.append(line.context)
+            happen(state, model, RunGone(run_id=gone, session_key="api:ann/1"))
+        assert contexts == [30, 30, None]
 
 
 def test_a_session_shows_its_pin_and_its_cost_as_they_change() -> None:

@@ -323,3 +323,43 @@ async def test_cut_a_thousand_times_anywhere_it_yields_every_seq_once(guarded: H
     assert follower.ended
     assert seen == list(range(1, registry.get(run).log.last + 1))  # type: ignore[union-attr]
     assert len(seen) > 300
+
+
+# ---------------------------------------------------------------------------------------- what it is at
+
+
+async def activity(house: House, run: str) -> tuple[str | None, str | None]:
+    row = next(row for row in house.core.runs.rows() if row.run_id == run)
+    return row.tool, row.approval
+
+
+async def test_the_row_tells_which_tool_is_used_and_what_waits_for_approval(guarded: House) -> None:
+    run = await started(guarded)
+    seen = []
+    for event in (
+        {"kind": "text", "content": "let me see"},
+        {"kind": "tool_use", "toolName": "bash", "toolInput": {"command": "secret"}},
+        {"kind": "permission_request", "toolName": "bash"},
+        {"kind": "permission_response", "allow": True},
+        {"kind": "tool_result"},
+        {"kind": "tool_use", "toolName": "edit"},
+    ):
+        await post(guarded, f"/v1/runs/{run}/events", {"event": event})
+        seen.append(await activity(guarded, run))
+    tool, nothing = ("bash", None), (None, None)
+    assert seen == [nothing, tool, ("bash", "bash"), tool, nothing, ("edit", None)]
+    await post(guarded, f"/v1/runs/{run}/complete", {"exitCode": 1})
+    assert await activity(guarded, run) == nothing
+
+
+async def test_the_tool_that_an_answer_calls_stays_with_its_run(guarded: House) -> None:
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+    for streamed in (False, True):
+        body = {
+            "model": "tools",
+            "messages": [{"role": "user", "content": f"rain? {streamed}"}],
+            "tools": tools,
+            "stream": streamed,
+        }
+        answer = await post(guarded, "/v1/chat/completions", body, "ann")
+        assert await activity(guarded, answer.headers["x-maitred-run"]) == ("weather", None)

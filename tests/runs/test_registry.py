@@ -447,6 +447,8 @@ async def test_a_row_tells_everything() -> None:
         "estimated": False,
         "bufferPercent": 0,
         "followers": [{"name": "ann", "seq": 0}],
+        "tool": None,
+        "approval": None,
     }
 
 
