@@ -365,6 +365,13 @@ ACTIONS: tuple[Action, ...] = (
         "everything that can be done here, and panes, sessions, runs, users and models, by their names",
     ),
     Action("palette-too", "ctrl+p", "palette", "everywhere", "the same, where the other key is hard to type"),
+    Action(
+        "go",
+        "g",
+        "go to",
+        "everywhere",
+        "go to what the row is linked with: its session, run, pin, cost, user, seat or queue; esc comes back",
+    ),
     Action("why", "i", "why", "everywhere", "why somebody waits, or why a session is on its model"),
     Action("copy", "y", "copy", "everywhere", "copy the key under the cursor to the clipboard"),
     Action("theme", "ctrl+t", "theme", "everywhere", "the next theme"),

@@ -29,10 +29,24 @@ class Link(NamedTuple):
     """Whose seats they are, where the pane is that of the seats."""
 
 
-def links_of(rows: Rows, target: Target) -> list[Link]:
-    """What there is to go to from what the cursor is on; nothing that is not there."""
+LETTER_OF = {
+    "session": "s",
+    "run": "r",
+    "pin": "p",
+    "cost": "c",
+    "sessions": "u",
+    "runs": "n",
+    "seat": "t",
+    "queue": "m",
+}
+"""What chooses a link from a list, by its id."""
+
+
+def links_of(rows: Rows, target: Target, key: Any = None) -> list[Link]:
+    """What there is to go to from what the cursor is on, which is the row of that `key`; nothing that is not there."""
     links: list[Link] = []
     core, session_key = target.core, target.session_key
+    paid = key if isinstance(key, CostKey) else None
 
     def row(link_id: str, label: str, pane: str, key: Any, model: str = "") -> None:
         links.append(Link(link_id, label, pane, key, core, model=model))
@@ -46,14 +60,16 @@ def links_of(rows: Rows, target: Target) -> list[Link]:
         row("pin", f"pin and strikes of {session_key}", STRIKES.id, session_key)
     if session_key is not None and CostKey("session", session_key) in rows.costs:
         row("cost", f"cost of {session_key}", COST.id, CostKey("session", session_key))
-    user_id = target.user_id
+    user_id = paid.key if paid is not None and paid.scope == "user" else target.user_id
     if user_id is not None:
         links.append(sessions_of(user_id, core))
         links.append(Link("runs", f"runs of {user_id}", RUNS.id, None, core, term("user", user_id)))
         seat = rows.seats.get(user_id)
         if seat is not None:
             row("seat", f"seat of {user_id}: {seat.state}, {seat.model}", SEATS.id, user_id, seat.model)
-    model = target.model or target.pinned or (run.model if run is not None else None)
+    model = target.model or (run.model if run is not None else None) or target.pinned
+    if paid is not None and paid.scope == "model":
+        model = paid.key
     if model is not None and model in rows.queues:
         row("queue", f"queue of {model}", QUEUES.id, model)
     return links

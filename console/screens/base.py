@@ -14,7 +14,7 @@ from console.cores import Attached, Cores
 from console.desk import Desk
 from console.instances import OLD_MS, link
 from console.panes.finder import Entry
-from console.panes.links import Link, link_to
+from console.panes.links import Link, link_to, links_of
 from console.screens.closing import ClosesOnce
 from console.screens.typed import Passed, Typed
 from console.text import neutral, width
@@ -42,6 +42,7 @@ class DeskScreen(ClosesOnce[None]):
             "why": self._why,
             "copy": self._copy,
             "search": self._search,
+            "go": self._go,
             "palette": self._palette,
             "palette-too": self._palette,
             "quit-now": lambda: desk.leave(True),
@@ -85,6 +86,10 @@ class DeskScreen(ClosesOnce[None]):
     def hold_aim(self) -> Aimed | str:
         """What is hit by what is chosen in the palette, which names it: from now on that is the operator's."""
         return self.aimed()
+
+    def links(self, target: Target) -> list[Link]:
+        """Where one can go from here."""
+        return links_of(self.desk.core_of(target).state.rows, target)
 
     def follow(self, link: Link) -> None:
         """Go to where a link leads; escape comes back."""
@@ -269,6 +274,24 @@ class DeskScreen(ClosesOnce[None]):
             _ = self.dismiss(None)
         else:
             self.open_above(SearchScreen(self.desk, passed_on=True))
+
+    def _go(self) -> None:
+        from console.screens.choosing import link_menu
+
+        target = self.pointed()
+        if isinstance(target, str):
+            self.desk.say(target, "warn")
+            return
+        links = {link.id: link for link in self.links(target)}
+        if not links:
+            self.desk.say(f"nothing else is known of {target.label or 'this'}")
+            return
+
+        def chosen(link_id: str | None) -> None:
+            if link_id is not None:
+                self.follow(links[link_id])
+
+        self.open_above(link_menu(target, links.values()), chosen)
 
     def _palette(self) -> None:
         from console.screens.palette import PaletteScreen

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from console.actions import BY_ID, Action, Target
+from console.panes.links import LETTER_OF, Link
 from console.screens.menu import Choice, Menu
 
 _MODEL = "model-"
@@ -74,6 +75,12 @@ def model_menu(target: Target, models: Sequence[str]) -> Menu:
         *_where(target),
     ]
     return Menu("Keep on the model:", facts, choices)
+
+
+def link_menu(target: Target, links: Iterable[Link]) -> Menu:
+    """Where one can go from a row; nothing of it changes anything."""
+    choices = [Choice(link.id, LETTER_OF[link.id], link.label, safe=True) for link in links]
+    return Menu("Go to:", [f"from  {target.label}", *_where(target)], choices)
 
 
 def _where(target: Target) -> list[str]:

@@ -19,14 +19,14 @@ from console.panes.catalog import BEHIND, PANES
 from console.panes.completion import Completion, complete
 from console.panes.findings import FINDINGS
 from console.panes.journal import JOURNAL, worth_telling
-from console.panes.links import Link
+from console.panes.links import Link, links_of
 from console.panes.model import PaneModel
 from console.panes.pane import Pane
 from console.panes.queues import QUEUES
 from console.panes.runs import RUNS
 from console.panes.seats import SEATS
 from console.screens.base import DeskScreen, Handlers
-from console.state import Table
+from console.state import At, Table
 from console.text import width
 from console.trail import CameFrom, Trail, crumb
 from console.trends import spark
@@ -210,6 +210,13 @@ class MainScreen(DeskScreen):
         model = self.desk.model_of(pane, lambda line: bool(line.seat.model == model_id), of_core=core)
         self.desk.watching.append(model)
         return model
+
+    def links(self, target: Target) -> list[Link]:
+        core, key = self.desk.core_of(target), self.model.cursor
+        if isinstance(key, At):
+            key = key.key
+        links = links_of(core.state.rows, target, key)
+        return [link for link in links if (link.pane, link.key) != (self.model.pane.id, key)]
 
     def follow(self, link: Link) -> None:
         if link.id == "pane":

@@ -310,7 +310,7 @@ async def test_opened_by_something_else_than_its_key_it_takes_what_is_typed() ->
 
 
 async def test_its_key_may_be_another() -> None:
-    assert keymap({"search": "g"}).find("session", "g", "g", acting=False)
-    async with opened(a_house(), keys={"search": "g"}) as console:
-        await console.press("g")
+    assert keymap({"search": "h"}).find("session", "h", "h", acting=False)
+    async with opened(a_house(), keys={"search": "h"}) as console:
+        await console.press("h")
         await console.until(lambda: isinstance(console.app.screen, SearchScreen))
