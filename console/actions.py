@@ -374,6 +374,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("why", "i", "why", "everywhere", "why somebody waits, or why a session is on its model"),
     Action("copy", "y", "copy", "everywhere", "copy the key under the cursor to the clipboard"),
+    Action("copy-cell", "k", "copy cell", "panes", "copy one cell of the row to the clipboard, or all of it"),
     Action("theme", "ctrl+t", "theme", "everywhere", "the next theme"),
     Action("help", "?", "help", "everywhere", "what can be done here", footer=7),
     Action("quit", "q", "back/quit", "everywhere", "back; at the top: quit, and ask if turns run", footer=8),

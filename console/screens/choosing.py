@@ -57,7 +57,7 @@ def unpin_menu(target: Target) -> Menu:
     return Menu("Of this pin:", facts, choices)
 
 
-_LETTERS = "123456789abcdefghijklmnoprstuvwxyz"
+LETTERS = "123456789abcdefghijklmnoprstuvwxyz"
 """Of the menu's lines; q leaves."""
 
 
@@ -66,7 +66,7 @@ def model_menu(target: Target, models: Sequence[str]) -> Menu:
     others = [model for model in models if not (target.explicit and model == target.pinned)]
     choices = [
         Choice(f"{_MODEL}{model.encode().hex()}", letter, model)
-        for letter, model in zip(_LETTERS, others, strict=False)
+        for letter, model in zip(LETTERS, others, strict=False)
     ]
     how = "chosen" if target.explicit else "by itself"
     facts = [

@@ -146,6 +146,7 @@ class MainScreen(DeskScreen):
             "mark-shown": self._mark_shown,
             "freeze": self._freeze,
             "maximise": self._maximise,
+            "copy-cell": self._copy_cell,
             "columns": self._columns,
             "export": self._export,
         }
@@ -329,6 +330,26 @@ class MainScreen(DeskScreen):
     def _maximise(self) -> None:
         self._maximised = not self._maximised
         self._arrange()
+
+    def _copy_cell(self) -> None:
+        from console.screens.copying import cell_menu, copied
+
+        row, target = self.model.selected(), self.pointed()
+        if row is None or isinstance(target, str):
+            self.desk.say(self._no_row(), "warn")
+            return
+        # as it was when the key was pressed, whatever becomes of the row meanwhile
+        columns, now = self.model.columns, self.desk.cores.now()
+
+        def chosen(choice: str | None) -> None:
+            if choice is None:
+                self.desk.say("nothing was copied")
+                return
+            found = copied(columns, row, now, choice)
+            self.app.copy_to_clipboard(found.text)
+            self.desk.say(f"copied {found.name}: {found.text}")
+
+        self.open_above(cell_menu(columns, row, now, target.label), chosen)
 
     def _columns(self) -> None:
         from console.screens.columns import ColumnsScreen

@@ -32,7 +32,8 @@ class Menu(ClosesOnce[str | None], Typed[str | None], ModalScreen[str | None]):
 
     CSS = """
     Menu { align: center middle; background: $background 60%; }
-    #box { width: 64; max-width: 96%; height: auto; padding: 1 2; background: $panel; border-left: thick $accent; }
+    #box { width: 64; max-width: 96%; height: auto; padding: 1 2; background: $panel; border-left: thick $accent;
+           max-height: 100%; overflow-y: auto; scrollbar-size-vertical: 1; }
     #box Label { width: 100%; }
     #title { text-style: bold; margin-bottom: 1; }
     #box Button { width: 100%; content-align: left middle; text-align: left; }
@@ -52,7 +53,8 @@ class Menu(ClosesOnce[str | None], Typed[str | None], ModalScreen[str | None]):
             yield Label(neutral(self._title, 300), id="title", markup=False)
             for fact in self._facts:
                 yield Label(neutral(fact, 300), markup=False)
-            yield Label("")
+            if self._facts:
+                yield Label("")
             labels = [(choice.id, f"{choice.key}  {choice.label}") for choice in self.choices]
             labels.append(("cancel", "esc  cancel"))
             # as wide as one another, so that the one with the focus stands out the same everywhere

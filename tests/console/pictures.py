@@ -378,6 +378,7 @@ _DIALOGS = {
         "is left out",
         keys=("end", "space", "slash", *"state:running", "enter", "asterisk", "X"),
     ),
+    "copy-cell": Picture("0  the whole row", pane="3", on=KEY, keys=("k", "down", "down")),
     "columns": Picture(
         "fixed",
         pane="3",
