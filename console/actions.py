@@ -372,7 +372,7 @@ ACTIONS: tuple[Action, ...] = (
         "everywhere",
         "go to what the row is linked with: its session, run, pin, cost, user, seat or queue; esc comes back",
     ),
-    Action("why", "i", "why", "everywhere", "why somebody waits, or why a session is on its model"),
+    Action("why", "i", "why", "everywhere", "why: somebody waits, a session is on its model, live or gone, a run ended so"),
     Action("copy", "y", "copy", "everywhere", "copy the key under the cursor to the clipboard"),
     Action("copy-cell", "k", "copy cell", "panes", "copy one cell of the row to the clipboard, or all of it"),
     Action("theme", "ctrl+t", "theme", "everywhere", "the next theme"),

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from core.admission import WaitingRoom
 from core.agents import Directory
 from core.clock import Clock, SystemClock, timestamp
 from core.errors import SessionNotFound, ShuttingDown, StorageFailed
+from core.explaining import Explaining
 from core.ids import Ids
 from core.journal import Journal
 from core.metrics import Tally
@@ -57,7 +58,6 @@ from core.store.opening import backend_of
 from core.store.pins import Pins
 from core.store.prices import PriceList
 from core.store.retention import Retention
-from core.store.why_model import why_model
 from core.turn import ChatSession, ChatSessions, Ledger, Turns
 
 _EXPIRE_SECONDS = 1.0
@@ -151,6 +151,13 @@ class SessionCore:
             clock=self.clock,
         )
         self.readings = Readings(self.database, self.clock)
+        self.explaining = Explaining(
+            database=self.database,
+            waiting_room=self.waiting_room,
+            router=self.router,
+            runs=self.runs,
+            pins=self.pins,
+        )
         self.retention = Retention(settings.retention, self.database, self.clock)
         self._background: list[asyncio.Task[None]] = []
         self._leaving = False
@@ -319,18 +326,7 @@ class SessionCore:
 
     async def explain(self, kind: Explained, key: str) -> Explanation:
         """See `Core.explain`."""
-        match kind:
-            case "seat":
-                return self.waiting_room.explain(key)
-            case "session":
-                pin = self.pins.row(key)
-                if pin is None:
-                    raise SessionNotFound(
-                        f"session {key!r} has no pin: it is unknown, or its pin has expired"
-                    )
-                return why_model(pin)
-            case _:
-                assert_never(kind)
+        return await self.explaining.explain(kind, key)
 
     async def preview(self, command: AnyCommand) -> Preview:
         return await self.operator.preview(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from console import units
@@ -210,7 +211,8 @@ def _search(run: RunRow) -> str:
 
 
 def _target(state: ConsoleState, line: RunLine) -> Target:
-    return session_target(state, line.run.session_key, run_id=line.run.run_id)
+    target = session_target(state, line.run.session_key, run_id=line.run.run_id)
+    return replace(target, explains=("run", line.run.run_id))
 
 
 RUNS: Pane[RunLine, ConsoleState] = Pane(

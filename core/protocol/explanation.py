@@ -6,7 +6,7 @@ from typing import Literal
 
 from core.protocol.rows import Wire
 
-Explained = Literal["seat", "session"]
+Explained = Literal["seat", "session", "run"]
 """What can be explained: a user's seat (why they wait), a session (why it is on its model)."""
 
 MOST_AHEAD = 20

@@ -7,6 +7,7 @@ from typing import Generic, Literal
 
 from core.journal import Journal
 from core.protocol import Noticed, SessionChanged, SessionGone, SessionRow
+from core.router.farewells import Farewell, Farewells
 from core.router.maintenance import Reservations
 from core.router.session import Eviction, EvictionReason, Live, S
 from core.router.slot import Slots
@@ -33,11 +34,15 @@ class Reports(Generic[S]):
         slots: Slots,
         reservations: Reservations[S],
         on_evict: Callable[[Eviction], None] | None,
+        now: Callable[[], int],
     ) -> None:
+        """`now` gives the wall milliseconds."""
         self._journal = journal
         self._slots = slots
         self._reservations = reservations
         self._on_evict = on_evict
+        self._now = now
+        self.farewells = Farewells()
 
     def row(self, live: Live[S]) -> SessionRow:
         """A session as a view shows it."""
@@ -56,6 +61,7 @@ class Reports(Generic[S]):
         key, generation = snapshot.session_key, snapshot.generation
         if reason != "dirty_recreate":  # a replacement is told as such: the key still has its session
             self._journal.append(SessionGone(session_key=key, generation=generation, reason=reason))
+            self.farewells.note(Farewell(snapshot, reason, self._now()))
         if self._on_evict is None:
             return
         try:

@@ -10,6 +10,7 @@ from typing import Literal
 from core.clock import Clock
 from core.errors import InvalidArgument, SessionUnavailable, ShuttingDown
 from core.journal import Journal
+from core.protocol import Because
 from core.router.build import Build, Builder
 from core.router.departures import Departures
 from core.router.maintenance import Reservation, Reservations
@@ -18,6 +19,7 @@ from core.router.reports import Reports
 from core.router.session import Context, Entry, Eviction, Live, S, SessionFactory, check_key
 from core.router.shelf import Shelf
 from core.router.slot import Slots, Turn
+from core.router.why_session import why_gone, why_live
 from core.settings import Router
 
 DEFAULT_DIRT = "runtime_changed"
@@ -41,7 +43,7 @@ class SessionRouter(RouterReaders[S]):
         self._clock = clock
         slots = Slots()
         self._reservations: Reservations[S] = Reservations()
-        super().__init__(Shelf(), slots, Reports(journal, slots, self._reservations, on_evict))
+        super().__init__(Shelf(), slots, Reports(journal, slots, self._reservations, on_evict, clock.now))
         self._departures = Departures(
             clock, abort_seconds, self._shelf, self._slots, self._reservations, self._reports
         )
@@ -148,6 +150,13 @@ class SessionRouter(RouterReaders[S]):
             self._use(live)
         await self._departures.abort(turn, reason)
         return True
+
+    def why(self, session_key: str) -> list[Because]:
+        """What keeps a session live, or why it is not any more; nothing when the key is not known here."""
+        live, farewell = self._shelf.get(session_key), self._reports.farewells.of(session_key)
+        if live is not None:
+            return why_live(self._reports.row(live), self._clock.now(), self._settings.idle_seconds)
+        return [] if farewell is None else [why_gone(farewell, self._settings.idle_seconds)]
 
     async def close(self, session_key: str, generation: int | None = None) -> Literal["closed", "gone"]:
         """Abort the key's turn, wait for it (at most `abort_seconds`), dispose the session; then the key is free.

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from core.clock import Clock
 from core.errors import InvalidArgument, NoActiveRun, RunInProgress, ShuttingDown
 from core.journal import Journal
+from core.protocol import Explanation
 from core.runs.activity import IDLE, Activity, activity_after
 from core.runs.answers import Dropped, Published, Swallowed
 from core.runs.entry import Entry
@@ -25,6 +26,7 @@ from core.runs.reading import RunReaders
 from core.runs.records import RunRecords
 from core.runs.run import Run, Used, exit_code_of, head_of, terminal_payload
 from core.runs.watchdog import Watchdog
+from core.runs.why_run import why_run
 from core.runs.writes import Writes
 from core.settings import Runs
 
@@ -282,6 +284,17 @@ class RunRegistry(RunReaders):
         if entry is not None:
             entry.meter = None
             self._kept.moved(entry)
+
+    def why(self, run_id: str) -> Explanation:
+        """Why a run stands or ended as it did. Raises RunNotFound."""
+        entry = self._kept.entry(run_id)
+        return why_run(
+            entry.run,
+            entry.row,
+            monotonic=self._clock.monotonic(),
+            stall_seconds=self._settings.stall_seconds,
+            abort_seconds=self._settings.abort_seconds,
+        )
 
     async def recorded(self, run: Run) -> None:
         """Until the run's start, and its end if it has ended, are durable. Raises StorageFailed, and SessionNotFound

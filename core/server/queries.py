@@ -100,9 +100,9 @@ AUDIT = (
 EXPLAIN = (
     Query(
         name="kind",
-        meaning="What is to be explained: why a user waits, or why a session is on its model.",
+        meaning="What is to be explained: why a user waits, a session is on its model, live or gone, a run ended so.",
         kind=Explained,
         required=True,
     ),
-    Query(name="key", meaning="The user's id, or the session's key.", kind=Name, required=True),
+    Query(name="key", meaning="The user's id, the session's key, or the run's id.", kind=Name, required=True),
 )

@@ -83,6 +83,9 @@ class BusyCore(FakeCore):
     async def explain(self, kind: Explained, key: str) -> Explanation:
         if kind == "session":
             return why_model(self.rows.pins[key])
+        if kind == "run":
+            decided = Because(rule="forced", text="it was stopped by force: its agent did not confirm")
+            return Explanation(kind="run", key=key, summary=f"{key}: {decided.text}", because=[decided])
         seat, waiting = (
             self.rows.seats[key],
             [each for each in self.rows.seats.values() if each.state == "queued"],

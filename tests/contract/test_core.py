@@ -337,6 +337,21 @@ async def test_why_is_told(face: Face) -> None:
     assert told.key == KEY
     assert told.because[0].rule in ("pinned", "explicit")
     assert told.because[0].facts["model"]
+    assert [because.rule for because in told.because][-1:] == ["idle"]
+
+
+async def test_why_a_run_ended_and_a_session_is_gone_is_told_with_who_did_it(face: Face) -> None:
+    with pytest.raises(RunNotFound):
+        await face.core.explain("run", "nobody")
+    run = await face.chat()
+    told = await face.core.explain("run", run)
+    assert (told.kind, told.key, [because.rule for because in told.because]) == ("run", run, ["completed"])
+    command = EvictSession(command_id=command_id(), session_key=KEY, reason="tidying up")
+    assert isinstance(await face.core.execute(command), Done)
+    told = await face.core.explain("session", KEY)
+    gone, act = told.because[-2:]
+    assert (gone.rule, act.rule) == ("gone_operator", "act")
+    assert "evict: done, because: tidying up" in act.text
 
 
 async def test_a_command_needs_an_id(face: Face) -> None:
