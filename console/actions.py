@@ -366,6 +366,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("palette-too", "ctrl+p", "palette", "everywhere", "the same, where the other key is hard to type"),
     Action(
+        "save-view",
+        "b",
+        "save view",
+        "panes",
+        "keep pane, filter, order and columns under a name; the palette lists it, and removes it",
+    ),
+    Action(
         "go",
         "g",
         "go to",

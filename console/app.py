@@ -32,6 +32,7 @@ from console.preferences import Preferences, Remembered, recall
 from console.screens.base import DeskScreen
 from console.screens.main import MainScreen
 from console.state import ConsoleState
+from console.views import Kept, Recalled, recall_kept
 from console.widgets.log import Log
 from core.clock import Clock, SystemClock
 from core.errors import StartRefused
@@ -118,6 +119,7 @@ class ConsoleApp(App[None]):
         self._asking = False
         named = core if isinstance(core, Mapping) else {title: core}
         remembered = Remembered(Preferences()) if folder is None else recall(folder)
+        recalled = Recalled(Kept()) if folder is None else recall_kept(folder)
         self.desk = Desk(
             cores=Cores(
                 [
@@ -134,7 +136,8 @@ class ConsoleApp(App[None]):
             play=self._leave_to_play if playable else None,
             folder=folder,
             columns=dict(remembered.preferences.columns),
-            said=Said(remembered.trouble, "warn"),
+            kept=recalled.kept,
+            said=Said("; ".join(filter(None, (remembered.trouble, recalled.trouble))), "warn"),
             title=title,
             address=address,
             model=model,

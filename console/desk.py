@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from console.panes.model import PaneModel
 from console.panes.pane import Pane
 from console.panes.runs import abort_answer
 from console.state import Changed, ConsoleState
+from console.views import Kept, change_kept
 
 _FILTERS = 50
 """So many filters of a pane are remembered."""
@@ -96,6 +98,10 @@ class Desk:
     """The filters that were kept, by the pane's id, the latest last."""
     columns: dict[str, Arrangement] = field(default_factory=dict)
     """The columns that were chosen, by the pane's id."""
+    kept: Kept = field(default_factory=Kept)
+    """The views that have names, and the filters of earlier starts."""
+    keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One after the other changes the file of these."""
     bulk: Bulk | None = None
     exporting: bool = False
     watching: list[PaneModel] = field(default_factory=list)
@@ -103,6 +109,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.models = {pane.id: self.model_of(pane) for pane in PANES}
+        self.filters = {pane: [*filters] for pane, filters in self.kept.filters.items()}
         if self.cores.several:
             model = self.models[INSTANCES.id] = PaneModel(INSTANCES, now=self.cores.now)
             model.show_columns(self.columns.get(INSTANCES.id, Arrangement()))
@@ -148,6 +155,16 @@ class Desk:
             if model.pane.id == pane_id:
                 model.show_columns(arrangement)
         self.wake()
+
+    async def keep(self, change: Callable[[Kept], Kept]) -> None:
+        """Change what is kept, here and in its file; told where that cannot be."""
+        self.kept = change(self.kept)
+        if self.folder is None:
+            return
+        async with self.keeping:
+            trouble = await asyncio.to_thread(change_kept, self.folder, change)
+        if trouble:
+            self.say(f"that is so until this console is left: {trouble}", "warn")
 
     def core_of(self, target: Target) -> Attached:
         """The core that a command for this target goes to."""

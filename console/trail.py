@@ -97,6 +97,12 @@ class Trail:
                 self._desk.watching.remove(model)
 
     def _put(self, model: PaneModel, link: Link) -> str:
+        if link.id == "view":
+            view = self._desk.kept.views.get(link.label)
+            if view is None:
+                return f"the view {link.label} is gone"
+            model.show_as(view.held())
+            return f"view {link.label}"
         if link.filter:
             model.show_as(model.hold()._replace(filter=link.filter, scope="", cursor=None, top=0))
             return ""

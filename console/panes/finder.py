@@ -13,7 +13,7 @@ from heapq import merge
 from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
-Kind = Literal["action", "pane", "view", "session", "run", "user", "model"]
+Kind = Literal["action", "pane", "view", "save", "remove", "session", "run", "user", "model"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MOST = 20

@@ -33,6 +33,7 @@ class Held(NamedTuple):
     descending: bool
     cursor: Key | None
     top: int
+    columns: Arrangement
 
 
 class PaneModel:
@@ -175,11 +176,13 @@ class PaneModel:
     def hold(self) -> Held:
         """How it is shown now."""
         cursor = self._cursor if self._chosen else None
-        return Held(self.in_force, self.scope, self.sort, self.descending, cursor, self.top)
+        how = (self.in_force, self.scope, self.sort, self.descending)
+        return Held(*how, cursor, self.top, self.arrangement)
 
     def show_as(self, held: Held) -> None:
         """Show it as it was; a row that has gone meanwhile leaves the cursor lost where it was."""
         self.scope, self.sort, self.descending = held.scope, held.sort, held.descending
+        self.show_columns(held.columns)
         self.filter_by(held.filter)
         at = None if held.cursor is None else self._order.position(held.cursor)
         if at is not None:

@@ -18,6 +18,7 @@ from console.panes.links import Link, link_to, links_of
 from console.screens.closing import ClosesOnce
 from console.screens.typed import Passed, Typed
 from console.text import neutral, width
+from console.views import View, with_view, without_view
 from console.widgets.line import Part
 from console.widgets.moving import Moving
 
@@ -45,6 +46,7 @@ class DeskScreen(ClosesOnce[None]):
             "go": self._go,
             "palette": self._palette,
             "palette-too": self._palette,
+            "save-view": lambda: self._palette("save view as "),
             "quit-now": lambda: desk.leave(True),
             **self.handlers(),
         }
@@ -86,6 +88,10 @@ class DeskScreen(ClosesOnce[None]):
     def hold_aim(self) -> Aimed | str:
         """What is hit by what is chosen in the palette, which names it: from now on that is the operator's."""
         return self.aimed()
+
+    def view(self) -> View | str:
+        """What is shown, to be kept under a name; or why it cannot be."""
+        return "only what a pane shows can be kept as a view"
 
     def links(self, target: Target) -> list[Link]:
         """Where one can go from here."""
@@ -293,10 +299,10 @@ class DeskScreen(ClosesOnce[None]):
 
         self.open_above(link_menu(target, links.values()), chosen)
 
-    def _palette(self) -> None:
+    def _palette(self, text: str = "") -> None:
         from console.screens.palette import PaletteScreen
 
-        palette = PaletteScreen(self.desk, self, self.hold_aim(), passed_on=True)
+        palette = PaletteScreen(self.desk, self, self.hold_aim(), text, passed_on=True)
         self.open_above(palette, lambda _: self._carry_out(palette.chosen, palette.held))
 
     def _carry_out(self, chosen: Entry | None, aimed: Aimed | str) -> None:
@@ -315,8 +321,23 @@ class DeskScreen(ClosesOnce[None]):
                     self.desk.say(f"run {chosen.id} is gone", "warn")
                 else:
                     self._look_into(core, run.session_key, run.run_id)
-            case "pane" | "view" | "user" | "model":
+            case "view":
+                self.follow(Link("view", chosen.id, self.desk.kept.views[chosen.id].pane))
+            case "save":
+                self._keep_view(chosen.id)
+            case "remove":
+                self.run_worker(self.desk.keep(lambda kept: without_view(kept, chosen.id)), group="keep")
+                self.desk.say(f"the view {chosen.id} is removed")
+            case "pane" | "user" | "model":
                 self.follow(link_to(chosen, core.state.rows))
+
+    def _keep_view(self, name: str) -> None:
+        view = self.view()
+        if isinstance(view, str):
+            self.desk.say(view, "warn")
+            return
+        self.desk.say(f"kept as the view {name}; the palette lists it")
+        self.run_worker(self.desk.keep(lambda kept: with_view(kept, name, view)), group="keep")
 
     def _look_into(self, core: Attached, session_key: str, run_id: str | None = None) -> None:
         from console.screens.session import SessionScreen

@@ -30,6 +30,7 @@ from console.state import At, Table
 from console.text import width
 from console.trail import CameFrom, Trail, crumb
 from console.trends import spark
+from console.views import View, view_of, with_filter
 from console.widgets.facts import FactsPanel
 from console.widgets.field import Field
 from console.widgets.line import Lines, Part
@@ -211,6 +212,11 @@ class MainScreen(DeskScreen):
         model = self.desk.model_of(pane, lambda line: bool(line.seat.model == model_id), of_core=core)
         self.desk.watching.append(model)
         return model
+
+    def view(self) -> View | str:
+        if self.model not in self.desk.models.values():
+            return f"the {self.model.pane.title} of one model cannot be kept as a view"
+        return view_of(self.model)
 
     def links(self, target: Target) -> list[Link]:
         core, key = self.desk.core_of(target), self.model.cursor
@@ -473,7 +479,9 @@ class MainScreen(DeskScreen):
         if self.model.fault is not None:
             self.desk.wake()  # it stays open until it can be used
             return
-        self.desk.keep_filter(self.model.pane.id, self.model.filter)
+        pane_id, text = self.model.pane.id, self.model.filter
+        self.desk.keep_filter(pane_id, text)
+        self.run_worker(self.desk.keep(lambda kept: with_filter(kept, pane_id, text)), group="keep")
         self._close_filter()
 
     def _close_filter(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console import units
-from console.actions import Action, Aimed, Scope, Target, offered
+from console.actions import BY_ID, Action, Aimed, Scope, Target, offered
 from console.cores import Attached, Cores
 from console.desk import Desk
 from console.panes.catalog import PANES
@@ -25,6 +26,7 @@ from console.panes.runs import run_state
 from console.screens.act import refusal_of
 from console.screens.base import DeskScreen
 from console.screens.entry import EntryScreen
+from console.views import LONGEST_NAME, name_of, trouble_of
 from console.widgets.field import Field
 from console.widgets.line import Lines, Part
 from console.widgets.reel import ReelView
@@ -32,7 +34,9 @@ from console.widgets.reel import ReelView
 _STEP = 1_000
 """So many names are looked at before the loop has its turn: about a millisecond."""
 
-_ITSELF = frozenset({"palette", "palette-too"})
+_ITSELF = frozenset({"palette", "palette-too", "save-view"})
+_SAVE = "save view as "
+_SAVE_AS = re.compile(r"\s*save\s+view\s+as\s+(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class PaletteScreen(EntryScreen, ModalScreen[None]):
@@ -53,9 +57,13 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
     """
     AUTO_FOCUS: ClassVar[str | None] = "#query"
 
-    def __init__(self, desk: Desk, below: DeskScreen, aimed: Aimed | str, *, passed_on: bool = False) -> None:
+    def __init__(
+        self, desk: Desk, below: DeskScreen, aimed: Aimed | str, text: str = "", *, passed_on: bool = False
+    ) -> None:
+        """`text` stands in the field already."""
         self._list = ReelView(desk.looks, id="entries", focus=False, filled=True)
         field = Field(
+            text,
             placeholder="what to do, a pane, a session, a run, a user, a model",
             id="query",
             compact=True,
@@ -64,9 +72,10 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
         super().__init__(desk, field, self._list.step, passed_on=passed_on)
         self.chosen: Entry | None = None
         self.held = aimed
-        self._entries = [*_panes(desk, below), *_actions(desk, below, aimed)]
-        self._query = ""
-        self._finding = self._begin("")
+        self._below = below
+        self._entries = [*_panes(desk, below), *_views(desk), *_actions(desk, below, aimed), *_removals(desk)]
+        self._query = text
+        self._finding = self._begin(text)
         self._moved = False
         """The operator has chosen among what is shown: better ones that come do not take the cursor away."""
         self._entered = False
@@ -93,9 +102,27 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
     # --------------------------------------------------------------------------------------- searching
 
     def _begin(self, query: str) -> Search:
-        search = Search(query, self._entries, _sources(self.desk.cores))
+        search = Search(query, [*self._entries, *self._saving(query)], _sources(self.desk.cores))
         _ = search.step(_STEP)
         return search
+
+    def _saving(self, query: str) -> Iterator[Entry]:
+        """Keeping what is shown as a view, under the name that is typed."""
+        view = self._below.view()
+        typed = _SAVE_AS.fullmatch(query)
+        name = name_of(typed[1]) if typed is not None else ""
+        if isinstance(view, str):
+            if typed is not None:
+                yield Entry("save", "", f"{_SAVE}{name}", refusal=view)
+        elif not name:
+            key = self.desk.keys.shown(BY_ID["save-view"])
+            yield Entry("save", "", f"{_SAVE}…", f"keep what is shown: {view.text()}", key)
+        elif len(name) > LONGEST_NAME:
+            refusal = f"a name has no more than {LONGEST_NAME} characters"
+            yield Entry("save", "", f"{_SAVE}{name}", refusal=refusal)
+        else:
+            instead = "instead of the one of that name: " if name in self.desk.kept.views else ""
+            yield Entry("save", name, f"{_SAVE}{name}", f"{instead}{view.text()}")
 
     @on(Input.Changed, "#query")
     def _typed(self, event: Input.Changed) -> None:
@@ -147,6 +174,10 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
         if item.entry.refusal:
             self.desk.say(item.entry.refusal, "warn")
             return
+        if item.entry.kind == "save" and not item.entry.id:
+            self._field.value = _SAVE
+            self._field.cursor_position = len(_SAVE)
+            return
         self.chosen = item.entry
         self._close()
 
@@ -194,6 +225,16 @@ def _panes(desk: Desk, below: DeskScreen) -> Iterator[Entry]:
         action = actions.get(pane.id) if below.scope == "panes" else None
         key = desk.keys.shown(action) if action is not None else ""
         yield Entry("pane", pane.id, pane.title, action.help if action is not None else "", key)
+
+
+def _views(desk: Desk) -> Iterator[Entry]:
+    for name, view in desk.kept.views.items():
+        yield Entry("view", name, name, view.text(), refusal=trouble_of(view, desk.models))
+
+
+def _removals(desk: Desk) -> Iterator[Entry]:
+    for name, view in desk.kept.views.items():
+        yield Entry("remove", name, f"remove view {name}", view.text())
 
 
 def _sources(cores: Cores) -> list[Source]:

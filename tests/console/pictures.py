@@ -326,6 +326,7 @@ _PALETTE = {
     "palette": Picture("1  queues", on=RUN, keys=("colon",), covers=("screen PaletteScreen",)),
     "palette-names": Picture("session  ", keys=("colon", *"guest")),
     "palette-refused": Picture("✗ no run here to abort", pane="1", keys=("ctrl+p", *"abort")),
+    "palette-save": Picture("save view as evening", keys=("b", *"evening")),
     "links": Picture("Go to:", on=RUN, keys=("g",)),
     "links-followed": Picture("› sessions", on=RUN, keys=("g", "s")),
     "palette-user": Picture("runs ", keys=("colon", *"user ada.k", "enter")),
