@@ -143,7 +143,7 @@ async def test_what_cannot_be_read_is_told_in_its_own_place() -> None:
 
 
 async def test_help_lists_every_action_of_its_place() -> None:
-    async with opened(a_house(), size=(100, 90)) as console:
+    async with opened(a_house(), size=(100, 120)) as console:
         await console.press("question_mark")
         await console.sees("Keys in the panes")
         for action in ACTIONS:

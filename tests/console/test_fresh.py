@@ -41,11 +41,11 @@ async def test_every_pane_names_the_key_and_the_key_leaves() -> None:
 
 
 async def test_another_key_may_be_chosen_for_it() -> None:
-    async with opened(FakeCore(), playable=True, keys={"sandbox": "ctrl+p"}) as console:
-        await console.sees("press ctrl+p")
+    async with opened(FakeCore(), playable=True, keys={"sandbox": "ctrl+o"}) as console:
+        await console.sees("press ctrl+o")
         await console.press("p")
         assert console.app.is_running
-        await console.press("ctrl+p")
+        await console.press("ctrl+o")
         await console.until(lambda: console.app.play)
 
 
