@@ -82,7 +82,9 @@ class _NewFile:
 
     def _file(self) -> BinaryIO:
         if self._open is None:
-            self._folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            # the mode is for the last one only: a console that is attached elsewhere may be the first to need both
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
             self._path, self._open = self._make()
         return self._open
 

@@ -143,14 +143,14 @@ async def test_each_column_has_values_for_machines_and_two_that_share_a_name_agr
 
 
 async def test_only_its_owner_may_read_it_and_nothing_is_written_over(tmp_path: Path) -> None:
-    folder = tmp_path / "exports"
+    folder = tmp_path / "state" / "exports"
     first = await write(folder, "runs", "csv", ["a", "b"])
     second = await write(folder, "runs", "csv", ["c"])
     assert first == Written(folder / "runs.csv")
     assert second == Written(folder / "runs-2.csv")
     assert (folder / "runs.csv").read_text() == "ab"
     assert (folder / "runs-2.csv").read_text() == "c"
-    assert folder.stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o777 == folder.parent.stat().st_mode & 0o777 == 0o700
     assert (folder / "runs.csv").stat().st_mode & 0o777 == 0o600
 
 
