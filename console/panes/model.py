@@ -24,6 +24,10 @@ _MANY = 1_000
 """From how many changed rows on it is looked at whether reading all of them anew is cheaper."""
 
 
+_TESTED_FIRST, _TESTED_AT_ONCE = 1_500, 1_000
+"""Rows that another filter goes through before the first picture of it, and then between two keys."""
+
+
 class Held(NamedTuple):
     """How a pane is shown: what is needed to show it so again."""
 
@@ -69,6 +73,7 @@ class PaneModel:
         """The keys that are marked, in the order in which they were."""
         self._marked_last: Key | None = None
         self._only = only
+        self._test = only
         self._now = now
         self._parsed = Filter(None)
         self._order = Order(pane.column(pane.sort).sort, descending=pane.descending, test=only)
@@ -149,12 +154,26 @@ class PaneModel:
             self.fault = parsed
             return
         self.fault, self._parsed, self.in_force = None, parsed, text
+        self._retest()
         self._arrange()
+
+    @property
+    def sifting(self) -> int | None:
+        """How many hundredths of the rows the filter has gone through, from the top; None when it is through."""
+        return 100 * self._order.sifted // max(1, self.known) if self._order.sifting else None
+
+    def sift(self) -> bool:
+        """Have the filter go through more rows, so few that no key waits for it; whether some are left."""
+        anchor = self._anchor()
+        left = self._order.sift(_TESTED_AT_ONCE)
+        self._settle(anchor)
+        return left
 
     def next_scope(self) -> str:
         """Show the next kind of rows, and after the last one all of them; answers which. Needs a pane with scopes."""
         scopes = ("", *self.pane.scopes)
         self.scope = scopes[(scopes.index(self.scope) + 1) % len(scopes)]
+        self._retest()
         self._arrange()
         return self.scope
 
@@ -162,10 +181,13 @@ class PaneModel:
         scope, scope_of = self.scope, self.pane.scope_of
         return (lambda row: scope_of(row) == scope) if scope else None
 
-    def _arrange(self) -> None:
+    def _retest(self) -> None:
         tests = [each for each in (self._only, self._in_scope(), self._parsed.test) if each]
-        test = (lambda row: all(each(row) for each in tests)) if tests else None
-        self._order.arrange(self.pane.column(self.sort).sort, descending=self.descending, test=test)
+        self._test = (lambda row: all(each(row) for each in tests)) if tests else None
+
+    def _arrange(self) -> None:
+        self._order.arrange(self.pane.column(self.sort).sort, descending=self.descending, test=self._test)
+        self._order.sift(_TESTED_FIRST)
         if self._chosen and self.position is None:
             # the operator's own filter hides the row, or it was lost before: choose anew among what is shown
             self._cursor, self._index, self.top, self._chosen, self.lost = None, 0, 0, False, False
@@ -267,6 +289,7 @@ class PaneModel:
 
     def mark_range(self) -> bool:
         """Mark all rows from the one that was marked last to the cursor; False when there is no such one in sight."""
+        self._order.finish()
         at, last = self.position, self._marked_last
         begun = None if last is None else self._order.position(last)
         if at is None or begun is None:
@@ -278,6 +301,7 @@ class PaneModel:
 
     def mark_shown(self) -> None:
         """Mark every row that the filter shows; when all of them are, take these marks back."""
+        self._order.finish()
         shown = list(self._order.keys_between(0, len(self)))
         if all(key in self.marks for key in shown):
             for key in shown:
@@ -304,6 +328,7 @@ class PaneModel:
 
     def picked(self) -> list[Any]:
         """The marked rows, or all that are shown where none is marked, in the order in which they are shown."""
+        self._order.finish()
         shown = self._order.keys_between(0, len(self))
         if not self.marks:
             return [self._order.row(key) for key in shown]

@@ -1,7 +1,8 @@
 """The order of a table's rows, kept while rows come, change and go: never sorted again as a whole.
 
 A change costs O(log n), and so does the position of a key; the rows on the screen are read by index. Rows that the
-filter does not let pass are known, but have no place.
+filter does not let pass keep their place in the order of all, so that another filter sorts nothing; and what it lets
+pass is found bit by bit, from the top, so that the first page of it is there at once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ Test = Callable[[Any], bool]
 
 
 class Order:
-    """Rows by key, in the order of a sort value; equal values are ordered by key."""
+    """Rows by key, in the order of a sort value; equal values are ordered by key.
+
+    Where there is a test, `sift` goes on finding the rows that pass it until all are tested (`sifting`); what changes
+    meanwhile, or is asked for by its key, is tested at once.
+    """
 
     def __init__(self, value: SortValue, *, descending: bool = False, test: Test | None = None) -> None:
         self._value = value
@@ -27,49 +32,93 @@ class Order:
         self._test = test
         self._rows: dict[Key, Any] = {}
         self._values: dict[Key, Any] = {}
-        self._places: Any = SortedList()
+        self._all: Any = SortedList()
+        self._shown: Any = self._all if test is None else SortedList()
+        """Those that pass; the same list as `_all` where there is no test."""
+        self._passed: set[Key] = set()
+        """The keys in `_shown`, where there is a test."""
+        self._untested: Iterator[Key] | None = None
+        self._tested = 0
         self._round: Iterator[Key] = iter(())
 
     def __len__(self) -> int:
-        """How many rows have a place."""
-        return len(self._places)
+        """How many rows are shown."""
+        return len(self._shown)
 
     @property
     def known(self) -> int:
         """How many rows there are, shown or not."""
         return len(self._rows)
 
+    @property
+    def sifting(self) -> bool:
+        """Whether rows are still to be tested."""
+        return self._untested is not None
+
+    @property
+    def sifted(self) -> int:
+        """How many rows have been tested, while some are still to be."""
+        return self._tested
+
     def put(self, key: Key, row: Any) -> None:
         """Set a row: it takes its place, or moves to where it belongs now."""
         self._rows[key] = row
-        if self._test is not None and not self._test(row):
-            self._unplace(key)
-            return
         value = self._value(row)
-        if key in self._values:
-            before = self._values[key]
-            if before == value:
-                return
-            self._places.remove((before, key))
-        self._values[key] = value
-        self._places.add((value, key))
+        known = key in self._values
+        moved = not known or self._values[key] != value
+        if moved and known:
+            place = (self._values[key], key)
+            self._all.remove(place)
+            self._hide(key)
+        if moved:
+            self._values[key] = value
+            self._all.add((value, key))
+        if self._test is not None:
+            if self._test(row):
+                self._show(key)
+            else:
+                self._hide(key)
 
     def drop(self, key: Key) -> None:
         """A row is gone; dropping an unknown one does nothing."""
         if self._rows.pop(key, None) is not None:
-            self._unplace(key)
+            self._hide(key)
+            self._all.remove((self._values.pop(key), key))
 
     def replace(self, rows: Iterable[tuple[Key, Any]]) -> None:
-        """Other rows altogether, as after a new view: the one time that everything is sorted."""
+        """Other rows altogether, as after a new view: the one time that everything is sorted, and tested."""
         self._rows = dict(rows)
         self._sort()
+        self._begin()
+        self.finish()
 
     def arrange(self, value: SortValue, *, descending: bool, test: Test | None) -> None:
-        """Another order or another filter for the same rows."""
-        same = value is self._value and test is self._test
+        """Another order or another filter for the same rows; where the filter is another one, `sift` has to follow."""
+        same_order, same_test = value is self._value, test is self._test and not self.sifting
         self._value, self._descending, self._test = value, descending, test
-        if not same:
+        if not same_order:
             self._sort()
+        if test is None or not same_test:
+            self._begin()
+        elif not same_order:
+            self._shown = SortedList((self._values[key], key) for key in self._passed)
+
+    def sift(self, count: int) -> bool:
+        """Test so many more rows, from the top; whether some are left to be tested."""
+        if self._untested is None:
+            return False
+        keys = list(islice(self._untested, count))
+        for key in keys:
+            self._try(key)
+        self._tested += len(keys)
+        if len(keys) < count:
+            self._untested = None
+        return self.sifting
+
+    def finish(self) -> None:
+        """Test all that are left."""
+        while self.sift(len(self._rows) + 1):
+            pass
 
     def next_keys(self, count: int) -> list[Key]:
         """So many of the keys that are known, shown or not; with the next call those that follow, and so on, round."""
@@ -88,21 +137,21 @@ class Order:
 
     def key_at(self, index: int) -> Key:
         """The key at a position from the top; raises IndexError."""
-        if not 0 <= index < len(self._places):
+        if not 0 <= index < len(self._shown):
             raise IndexError(index)
-        key: Key = self._places[-1 - index if self._descending else index][1]
+        key: Key = self._shown[-1 - index if self._descending else index][1]
         return key
 
     def keys_between(self, start: int, stop: int) -> Iterator[Key]:
         """The keys of the positions from `start` up to but not including `stop`."""
-        count = len(self._places)
+        count = len(self._shown)
         start, stop = max(0, start), min(stop, count)
         if start >= stop:
             return
         if self._descending:
-            places = self._places.islice(count - stop, count - start, reverse=True)
+            places = self._shown.islice(count - stop, count - start, reverse=True)
         else:
-            places = self._places.islice(start, stop)
+            places = self._shown.islice(start, stop)
         for _, key in places:
             yield key
 
@@ -110,14 +159,42 @@ class Order:
         """Where the row of that key is, from the top; None when it is gone or not shown."""
         if key not in self._values:
             return None
-        index: int = self._places.index((self._values[key], key))
-        return len(self._places) - 1 - index if self._descending else index
+        if self._test is not None:
+            if self.sifting:
+                self._try(key)
+            if key not in self._passed:
+                return None
+        index: int = self._shown.index((self._values[key], key))
+        return len(self._shown) - 1 - index if self._descending else index
 
-    def _unplace(self, key: Key) -> None:
-        if key in self._values:
-            self._places.remove((self._values.pop(key), key))
+    def _try(self, key: Key) -> None:
+        """Show a row if it passes; one that went meanwhile is passed over."""
+        row = self._rows.get(key)
+        if key not in self._passed and row is not None and self._test is not None and self._test(row):
+            self._show(key)
+
+    def _show(self, key: Key) -> None:
+        if key not in self._passed:
+            self._passed.add(key)
+            self._shown.add((self._values[key], key))
+
+    def _hide(self, key: Key) -> None:
+        """Take a row out of those that passed; to be called while its value is still known."""
+        if key in self._passed:
+            self._passed.remove(key)
+            self._shown.remove((self._values[key], key))
 
     def _sort(self) -> None:
-        test, value = self._test, self._value
-        self._values = {key: value(row) for key, row in self._rows.items() if test is None or test(row)}
-        self._places = SortedList((value, key) for key, value in self._values.items())
+        value = self._value
+        self._values = {key: value(row) for key, row in self._rows.items()}
+        self._all = SortedList((value, key) for key, value in self._values.items())
+
+    def _begin(self) -> None:
+        """Nothing has been tested by now."""
+        self._passed, self._tested = set(), 0
+        if self._test is None:
+            self._shown, self._untested = self._all, None
+            return
+        self._shown = SortedList()
+        # the keys as they stand now: what changes meanwhile is tested when it does
+        self._untested = iter([key for _, key in (reversed(self._all) if self._descending else self._all)])

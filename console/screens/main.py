@@ -578,6 +578,8 @@ class MainScreen(DeskScreen):
         table.draw(now)
         facts = self.query_one(FactsPanel)
         if facts.display:
+        if self.model.sifting is not None:
+            self.run_worker(self._sift(self.model), group="sift", exclusive=True)
             row = self.model.selected()
             facts.put([] if row is None else self.model.pane.facts(row, now), stale=desk.stale)
         tail = self.query_one("#tail", LiveTable)
@@ -597,6 +599,14 @@ class MainScreen(DeskScreen):
         """Below the filter while one types: what is wrong and where, or what the word may become."""
         look, fault = self.desk.looks.current, self.model.fault
         if fault is not None:
+    async def _sift(self, model: PaneModel) -> None:
+        """Have the filter go through the rest of a large table, between the keys; what it finds is drawn meanwhile."""
+        left = True
+        while left:
+            left = model.sift()
+            self.desk.wake()
+            await asyncio.sleep(0)
+
             field = self.query_one("#filter", Field)
             # the field scrolls with a long text; the mark stands below the character wherever that is
             at = width(" / ") + width(field.value[: fault.at]) - field.scroll_offset.x
@@ -718,3 +728,5 @@ class MainScreen(DeskScreen):
         order = model.pane.column(model.sort).title.lower()
         arrow = "▾" if model.descending else "▴"
         return left, [Part(f"by {order}{arrow}  {place}/{of} ", look.style("dim"))]
+        if model.sifting is not None:
+            place = f"filtered {model.sifting} %  {place}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,6 +105,78 @@ def test_the_order_is_what_sorting_gives(
     assert [order.position(key) for _, key in expected] == list(range(len(expected)))
     assert [order.key_at(index) for index in range(len(order))] == [key for _, key in expected]
     assert order.known == len(rows)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=60),
+    st.lists(st.tuples(st.integers(0, 30), st.one_of(st.none(), st.integers(0, 5))), max_size=20),
+    st.booleans(),
+    st.integers(0, 5),
+    st.integers(1, 7),
+)
+def test_a_filter_goes_through_all_rows_bit_by_bit_whatever_happens_meanwhile(
+    rows: list[tuple[int, int]],
+    changes: list[tuple[int, int | None]],
+    down: bool,
+    least: int,
+    step: int,
+) -> None:
+    order = Order(lambda row: row, descending=down)
+    held: dict[Any, int] = {}
+    for key, value in rows:
+        order.put(key, value)
+        held[key] = value
+    order.arrange(order._value, descending=down, test=lambda row: row >= least)
+    pending = list(changes)
+    while order.sift(step) or pending:
+        shown = list(order.keys_between(0, 99))
+        in_order = sorted(((held[key], key) for key in shown), reverse=down)
+        assert shown == [key for _, key in in_order], "what is there by now is in its order"
+        assert all(held[key] >= least for key in shown)
+        if pending:
+            key, new = pending.pop()
+            if new is None:
+                order.drop(key)
+                held.pop(key, None)
+            else:
+                order.put(key, new)
+                held[key] = new
+            known = key in held and held[key] >= least
+            assert (order.position(key) is not None) == known, "who is asked for is tested at once"
+    expected = sorted(((value, key) for key, value in held.items() if value >= least), reverse=down)
+    assert list(order.keys_between(0, 99)) == [key for _, key in expected]
+    order.arrange(lambda row: -row, descending=down, test=order._test)
+    assert not order.sifting, "another order tests nothing again"
+    expected = sorted(((-value, key) for value, key in expected), reverse=down)
+    assert list(order.keys_between(0, 99)) == [key for _, key in expected]
+    order.arrange(order._value, descending=down, test=None)
+    assert len(order) == len(held)
+
+
+def test_the_first_page_of_a_filter_is_there_at_once_and_the_cursor_stays() -> None:
+    model = showing(seen(*runs(*range(12_000))))
+    model.move_to(11_000)
+    chosen = model.cursor
+    tested: list[str] = []
+
+    def search(line: RunLine) -> str:
+        tested.append(line.run.run_id)
+        return line.run.session_key
+
+    model.pane = replace(model.pane, search=search)
+    model.filter_by("s")
+    assert len(tested) <= 1_501
+    how_far = [model.sifting]
+    assert model.cursor == chosen, "found by its key, though its place is far down"
+    assert len(model) == 1_501
+    while model.sift():
+        pass
+    assert [*how_far, model.sifting] == [12, None]
+    assert (len(model), model.cursor, model.position) == (12_000, chosen, 11_000)
+    assert len(tested) == 12_000
+    model.filter_by("s1")
+    model.mark_shown()
+    assert len(model.marks) == sum(str(n).startswith("1") for n in range(12_000)), "all, not only the first"
 
 
 def test_a_position_that_is_not_there() -> None:
