@@ -72,6 +72,11 @@ class DeskScreen(ClosesOnce[None]):
     def pointed(self) -> Target | str:
         """What the cursor is on, or why it is on nothing."""
 
+    @property
+    def way(self) -> str:
+        """What this place is called where one has gone on from it."""
+        return ""
+
     def offers(self, action: Action) -> bool:
         """Whether an action of this screen's scope is of use in what it shows now."""
         return True

@@ -498,6 +498,10 @@ class MainScreen(DeskScreen):
     def worth(self) -> tuple[str, ...]:
         return self.model.pane.worth
 
+    @property
+    def way(self) -> str:
+        return " › ".join((*self._trail.crumbs, self.model.pane.title))
+
     def pointed(self) -> Target | str:
         return self.model.target(self.desk.drawn_from) or self._no_row()
 
@@ -574,12 +578,12 @@ class MainScreen(DeskScreen):
         desk, now = self.desk, self.desk.cores.now()
         table = self._table
         self.model.catch_up(desk.drawn_from)
+        if self.model.sifting is not None:
+            self.run_worker(self._sift(self.model), group="sift", exclusive=True)
         table.stale, table.empty = desk.stale, self._empty()
         table.draw(now)
         facts = self.query_one(FactsPanel)
         if facts.display:
-        if self.model.sifting is not None:
-            self.run_worker(self._sift(self.model), group="sift", exclusive=True)
             row = self.model.selected()
             facts.put([] if row is None else self.model.pane.facts(row, now), stale=desk.stale)
         tail = self.query_one("#tail", LiveTable)
@@ -595,10 +599,6 @@ class MainScreen(DeskScreen):
         self.query_one("#status", Lines).put(0, *self._status())
         self.query_one("#footer", Lines).put(0, self._hint() if self.typing else self.footer())
 
-    def _hint(self) -> list[Part]:
-        """Below the filter while one types: what is wrong and where, or what the word may become."""
-        look, fault = self.desk.looks.current, self.model.fault
-        if fault is not None:
     async def _sift(self, model: PaneModel) -> None:
         """Have the filter go through the rest of a large table, between the keys; what it finds is drawn meanwhile."""
         left = True
@@ -607,6 +607,10 @@ class MainScreen(DeskScreen):
             self.desk.wake()
             await asyncio.sleep(0)
 
+    def _hint(self) -> list[Part]:
+        """Below the filter while one types: what is wrong and where, or what the word may become."""
+        look, fault = self.desk.looks.current, self.model.fault
+        if fault is not None:
             field = self.query_one("#filter", Field)
             # the field scrolls with a long text; the mark stands below the character wherever that is
             at = width(" / ") + width(field.value[: fault.at]) - field.scroll_offset.x
@@ -707,7 +711,7 @@ class MainScreen(DeskScreen):
         desk, look, model = self.desk, self.desk.looks.current, self.model
         left: list[Part] = [Part(" ", look.style("text"))]
         if self._trail.crumbs:
-            left.append(Part(f"{' › '.join((*self._trail.crumbs, model.pane.title))}  ", look.style("dim")))
+            left.append(Part(f"{self.way}  ", look.style("dim")))
         if model.frozen:
             since = units.age(desk.cores.now() - self._frozen_at)
             left.append(Part(f"‖ frozen {since}, {model.held_back:,} changed  ", look.style("warn")))
@@ -724,9 +728,9 @@ class MainScreen(DeskScreen):
         left.append(Part(answer.text, look.style(answer.tone)))
         at = model.position
         place = "–" if at is None else f"{at + 1:,}"
+        if model.sifting is not None:
+            place = f"filtered {model.sifting} %  {place}"
         of = f"{len(model):,}" if len(model) == model.known else f"{len(model):,} shown of {model.known:,}"
         order = model.pane.column(model.sort).title.lower()
         arrow = "▾" if model.descending else "▴"
         return left, [Part(f"by {order}{arrow}  {place}/{of} ", look.style("dim"))]
-        if model.sifting is not None:
-            place = f"filtered {model.sifting} %  {place}"
