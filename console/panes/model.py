@@ -216,6 +216,8 @@ class PaneModel:
             self._cursor, self._chosen, self.lost = None, True, True
         self.top = held.top
         self._clamp()
+        if self.top != held.top:
+            self.reveal()  # the filter has not gone so far by now
 
     # ---------------------------------------------------------------------------------------- cursor
 

@@ -23,6 +23,7 @@ from console.panes.messages import NoteItem
 from console.panes.pane import Tone, session_target
 from console.panes.reel import Item
 from console.screens.entry import EntryScreen
+from console.text import neutral
 from console.widgets.field import Field
 from console.widgets.line import Lines, Part
 from console.widgets.reel import ReelView
@@ -36,6 +37,9 @@ LIMIT = 100
 
 _TYPING_SECONDS = 0.15
 """So long nothing more is typed before the core is asked."""
+
+_CRUMB = 24
+"""So much of what was searched for names the search."""
 
 _PATIENCE_SECONDS = 15.0
 _HOW = (
@@ -110,6 +114,10 @@ class SearchScreen(EntryScreen):
     def on_mount(self) -> None:
         """How it works is told until there is something to show; the field has the focus by what is below."""
         self._show()
+
+    @property
+    def way(self) -> str:
+        return f"search {neutral(self._asked, _CRUMB)}"
 
     def pointed(self) -> Target | str:
         item = self._hits.reel.chosen

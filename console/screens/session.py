@@ -25,6 +25,7 @@ from console.screens import transcript
 from console.screens.base import DeskScreen, Handlers
 from console.screens.conversation import Conversation
 from console.state import CostKey
+from console.text import neutral, width
 from console.trail import CameFrom, crumb
 from console.widgets.facts import FactsPanel
 from console.widgets.line import Lines, Part
@@ -280,8 +281,13 @@ class SessionScreen(DeskScreen):
             style = look.style("tab_shown" if tab == self._tab else "tab")
             mark = "▸" if tab == self._tab else " "
             tabs += [Part(f"{mark}{n} {_TITLES[tab]} ", style), Part(" ", look.style("tab"))]
-        tabs.append(Part(f" {self.session_key}", look.style("strong")))
-        header.put(1, tabs)
+        name = Part(f" {self.session_key}", look.style("strong"))
+        # where there is no room for both, the session's name is what must be seen
+        taken = sum(width(neutral(part.text)) for part in (*tabs, name))
+        came = f" {self._came()}"
+        if taken + width(came) <= self.app.size.width:
+            tabs.append(Part(came, look.style("dim")))
+        header.put(1, [*tabs, name])
         said = [Part(" ", look.style("text"))]
         if self.core.stale:
             said.append(Part(f"{self.core.feed.trouble}; trying again  ", look.style("bad")))
@@ -290,6 +296,16 @@ class SessionScreen(DeskScreen):
         self._messages.show_stale(desk.stale)
         self.query_one("#status", Lines).put(0, said, [Part(self._place(), look.style("dim"))])
         self.query_one("#footer", Lines).put(0, self.footer())
+
+    def _came(self) -> str:
+        """The way to here, from the screen that lies below."""
+        stack = self.app.screen_stack
+        below = stack[stack.index(self) - 1] if self in stack else None
+        return f"{below.way} › session" if isinstance(below, DeskScreen) else "session"
+
+    @property
+    def way(self) -> str:
+        return crumb("session", self.session_key)
 
     def _place(self) -> str:
         """Where the operator is: the message under the cursor, or how far the run has been read."""

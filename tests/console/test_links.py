@@ -317,3 +317,18 @@ async def test_what_a_house_shares_is_found_whoever_speaks_for_it() -> None:
         await go(console, "m")
         await console.sees("▸1 queues")
         assert console.cursor == At(0, "gpt-mini")
+
+
+async def test_a_session_says_from_where_one_came_where_there_is_room() -> None:
+    async with opened(a_house(), size=(120, 30)) as console:
+        await to(console, "run-2")
+        await go(console, "s")
+        await console.press("enter")
+        await console.sees("runs api:bob/2 › sessions › session api:bob/2")
+        await console.press("colon", *"session", "space", *"cid", "enter")
+        await console.sees("session api:bob/2 › session api:cid/3")
+    async with opened(a_house(), size=(56, 24)) as console:
+        await to(console, "run-2")
+        await console.press("enter")
+        await console.sees("4 facts   api:b")
+        assert "› session" not in console.screen()
