@@ -1,8 +1,8 @@
 """The application: paints first, connects then, and draws a frame when something changed.
 
 `ConsoleApp` puts the parts on the desk and owns the two tasks that run beside the screens: the feed, and the frames.
-A frame is drawn at most `frames_per_second` times, however much happens, and once a second when nothing does, so
-that ages go on.
+However much happens, at most `frames_per_second` frames are drawn, but one at once for a key; and one a second when
+nothing happens, so that ages go on.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from core.protocol import Core
 log = logging.getLogger(__name__)
 
 ACore = Core | Callable[[], Awaitable[Core]]
+
+_KEY_SECONDS = 1 / 30
 
 OnQuit = Callable[[bool], Awaitable[None]]
 """Lets go of the core; True means at once, without draining."""
@@ -112,7 +114,11 @@ class ConsoleApp(App[None]):
         self._embedded = embedded
         self._on_quit = on_quit
         self._frame_seconds = 1 / frames_per_second
-        self._frame: Timer | None = None
+        self._resting: Timer | None = None
+        """Until it ends no frame is drawn but for a key."""
+        self._hurried: Timer | None = None
+        """Until it ends none is drawn for another key: one that is held down comes thirty times a second."""
+        self._wanted = self._wanted_at_once = False
         self._first = first
         self._dark = ExitStack()
         self._leaving = False
@@ -131,6 +137,7 @@ class ConsoleApp(App[None]):
             keys=keymap_in_force,
             looks=self._looks,
             wake=self.wake,
+            hurry=self.hurry,
             leave=self._leave,
             restyle=self._restyle,
             play=self._leave_to_play if playable else None,
@@ -216,15 +223,37 @@ class ConsoleApp(App[None]):
     # ----------------------------------------------------------------------------------------- frames
 
     def wake(self) -> None:
-        """Something is new: draw it with the next frame."""
-        if self._frame is None and self.is_running:
-            self._frame = self.set_timer(self._frame_seconds, self.draw)
+        """Something is new: draw it, now if there was no frame for a while, else when the next one is due."""
+        if not self._wanted and self.is_running:
+            self._wanted = True
+            if self._resting is None:
+                _ = self.call_later(self._draw_wanted)
+
+    def hurry(self) -> None:
+        """A key has done something: draw it now."""
+        if not self._wanted_at_once and self.is_running:
+            self._wanted = self._wanted_at_once = True
+            if self._hurried is None:
+                _ = self.call_later(self._draw_at_once)
+
+    def _draw_wanted(self) -> None:
+        self._resting = None
+        if self._wanted:
+            self.draw()
+
+    def _draw_at_once(self) -> None:
+        self._hurried = None
+        if self._wanted_at_once:
+            self._hurried = self.set_timer(min(_KEY_SECONDS, self._frame_seconds), self._draw_at_once)
+            self.draw()
 
     def draw(self) -> None:
         """Draw one frame: what changed since the last one, on every screen that is open."""
-        self._frame = None
+        self._wanted = self._wanted_at_once = False
         if not self.is_running:
             return  # it was asked for before the screens began to be taken down
+        if self._resting is None:
+            self._resting = self.set_timer(self._frame_seconds, self._draw_wanted)
         self.desk.note()
         for screen in self.screen_stack:
             if isinstance(screen, DeskScreen) and screen.is_mounted:

@@ -73,8 +73,9 @@ class Bulk:
 class Desk:
     """The cores, the hands, the keys and the looks of one console.
 
-    `wake` asks for a frame, `leave` quits (True: at once), `restyle` draws everything in another theme. `play` leaves
-    as `leave` does and has the sandbox opened instead; it is None where that would close somebody's house.
+    `wake` asks for a frame, `hurry` for one at once, since a key was pressed. `leave` quits (True: at once), `restyle`
+    draws everything in another theme. `play` leaves as `leave` does and has the sandbox opened instead; it is None
+    where that would close somebody's house.
     """
 
     cores: Cores
@@ -82,6 +83,7 @@ class Desk:
     keys: Keymap
     looks: Looks
     wake: Callable[[], None]
+    hurry: Callable[[], None]
     leave: Callable[[bool], None]
     restyle: Callable[[], None]
     play: Callable[[], None] | None = None
@@ -154,7 +156,7 @@ class Desk:
         for model in (*self.models.values(), *self.watching):
             if model.pane.id == pane_id:
                 model.show_columns(arrangement)
-        self.wake()
+        self.hurry()
 
     async def keep(self, change: Callable[[Kept], Kept]) -> None:
         """Change what is kept, here and in its file; told where that cannot be."""
@@ -173,7 +175,7 @@ class Desk:
     def say(self, text: str, tone: str = "", *, run_id: str | None = None, core: int = 0) -> None:
         """Answer the operator in the status line; see `Said`."""
         self.said = Said(text, tone, run_id, core)
-        self.wake()
+        self.hurry()
 
     def answer(self) -> Said:
         """What the status line says now."""

@@ -196,7 +196,7 @@ class Conversation(ReelView):
         if reel.cursor is not None:
             reel.put_at(reel.cursor, 0, 0, row)
         self.redraw()
-        self._desk.wake()
+        self._desk.hurry()
 
     def _moved(self, by: int) -> None:
         super()._moved(by)
@@ -206,7 +206,7 @@ class Conversation(ReelView):
             self._load("older")
         elif by > 0 and self._pages.after is not None and self.reel.shows("newer"):
             self._load("newer")
-        self._desk.wake()
+        self._desk.hurry()
 
     def _show(self, *, follow: bool = True) -> None:
         """Everything that is held, and at its ends what there is beyond them."""
@@ -223,7 +223,7 @@ class Conversation(ReelView):
         if self._pages.after is not None:
             items.append(self._edge("newer", more=True))
         self.put(items, follow=follow)
-        self._desk.wake()
+        self._desk.hurry()
 
     def _edge(self, side: Side, *, more: bool) -> NoteItem:
         trouble = self._trouble.get(side)

@@ -253,7 +253,7 @@ class MainScreen(DeskScreen):
     def _escape(self) -> None:
         if self.desk.bulk is not None:
             self.desk.bulk.stopped = True
-            self.desk.wake()
+            self.desk.hurry()
             return
         if self.model.marks and not self.query_one("#bar").display:
             self.model.unmark(list(self.model.marks))
@@ -299,7 +299,7 @@ class MainScreen(DeskScreen):
 
     def _reverse(self) -> None:
         self.model.sort_by(self.model.sort, descending=not self.model.descending)
-        self.desk.wake()
+        self.desk.hurry()
 
     def _scope(self) -> None:
         if not self.model.pane.scopes:
@@ -314,16 +314,16 @@ class MainScreen(DeskScreen):
             return
         self.model.toggle_mark()
         self.model.move(1)
-        self.desk.wake()
+        self.desk.hurry()
 
     def _mark_range(self) -> None:
         if not self.model.mark_range():
             self.desk.say("mark one row first (space), then v marks all from there to the cursor", "warn")
-        self.desk.wake()
+        self.desk.hurry()
 
     def _mark_shown(self) -> None:
         self.model.mark_shown()
-        self.desk.wake()
+        self.desk.hurry()
 
     def _freeze(self) -> None:
         self.model.frozen = not self.model.frozen
@@ -472,12 +472,12 @@ class MainScreen(DeskScreen):
             self._completing = self._filled = None
         if self.query_one("#bar").display and event.value != self.model.filter:
             self.model.filter_by(event.value)
-            self.desk.wake()
+            self.desk.hurry()
 
     @on(Input.Submitted, "#filter")
     def _filter_kept(self) -> None:
         if self.model.fault is not None:
-            self.desk.wake()  # it stays open until it can be used
+            self.desk.hurry()  # it stays open until it can be used
             return
         pane_id, text = self.model.pane.id, self.model.filter
         self.desk.keep_filter(pane_id, text)
@@ -490,7 +490,7 @@ class MainScreen(DeskScreen):
         self.query_one("#bar").display = False
         self.query_one("#status").display = True
         self.set_focus(self._table)
-        self.desk.wake()
+        self.desk.hurry()
 
     # ---------------------------------------------------------------------------------------- acting
 
@@ -516,7 +516,7 @@ class MainScreen(DeskScreen):
             )
         if not model.visible:
             model.reveal()
-            self.desk.wake()
+            self.desk.hurry()
             return f"the cursor was out of sight, on {target.label}: here it is; press again to act on it"
         return target
 
@@ -551,7 +551,7 @@ class MainScreen(DeskScreen):
 
     @on(LiveTable.Moved)
     def _moved(self) -> None:
-        self.desk.wake()
+        self.desk.hurry()
 
     @on(LiveTable.Opened)
     def _opened(self) -> None:
@@ -567,7 +567,7 @@ class MainScreen(DeskScreen):
         tail = height >= _TALL and not self._maximised and self.model.pane.id != JOURNAL.id
         self.query_one("#tail").display = tail
         self.query_one("#scopes").display = bool(self.model.pane.scopes)
-        self.desk.wake()
+        self.desk.hurry()
 
     def restyle(self) -> None:
         for table in self.query(LiveTable):

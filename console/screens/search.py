@@ -144,7 +144,7 @@ class SearchScreen(EntryScreen):
         self._searching = bool(query)
         # the one before is cancelled, and with it whatever its answer would have been
         self.run_worker(self._search_for(query, rest), group="search", exclusive=True)
-        self.desk.wake()
+        self.desk.hurry()
 
     async def _search_for(self, query: str, rest: float) -> None:
         if not query:
@@ -220,7 +220,7 @@ class SearchScreen(EntryScreen):
         elif len(items) >= LIMIT:
             items.append(NoteItem("most", f"these are the best {len(items)}; another word finds fewer"))
         self._hits.put(items, follow=False)
-        self.desk.wake()
+        self.desk.hurry()
 
     def _instead(self) -> list[tuple[str, Tone]]:
         """What stands where no hits are."""

@@ -180,7 +180,7 @@ class SessionScreen(DeskScreen):
         for shown in self._parts.values():
             shown.set_class(shown.id == tab, "shown")
         self._parts[tab].focus()
-        self.desk.wake()
+        self.desk.hurry()
 
     # --------------------------------------------------------------------------------------- reading
 
@@ -213,7 +213,7 @@ class SessionScreen(DeskScreen):
         if self.run_id is None and self._detail is not None and self._detail.run is not None:
             self.run_id = self._detail.run.run_id
         self._follow_run()
-        self.desk.wake()
+        self.desk.hurry()
 
     def _follow_run(self) -> None:
         """Follow the run that was opened, else the session's; and its next one when that begins."""
@@ -249,7 +249,7 @@ class SessionScreen(DeskScreen):
     def on_resize(self) -> None:
         """The facts stand beside the text where there is room."""
         self.query_one("#panel").display = self.app.size.width >= _WIDE
-        self.desk.wake()
+        self.desk.hurry()
 
     def restyle(self) -> None:
         for shown in self._parts.values():

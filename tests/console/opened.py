@@ -74,7 +74,7 @@ async def opened(
     core: FakeCore, *, size: tuple[int, int] = (80, 24), wait: bool = True, **options: Any
 ) -> AsyncIterator[Opened]:
     """Open the console over this core, and wait until it is live."""
-    app = ConsoleApp(core, frames_per_second=30, **options)
+    app = ConsoleApp(core, **({"frames_per_second": 30} | options))
     async with app.run_test(size=size) as pilot:
         console = Opened(app, core, pilot)
         if wait:

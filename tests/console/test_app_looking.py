@@ -142,6 +142,21 @@ async def test_what_cannot_be_read_is_told_in_its_own_place() -> None:
         await console.sees("cannot be shown: nothing is known of never:was")
 
 
+async def test_a_key_is_answered_at_once_and_what_happens_with_the_next_frame() -> None:
+    """With a frame in ten minutes, only what a key has drawn can be seen."""
+    core = a_house()
+    async with opened(core, frames_per_second=1 / 600) as console:
+        console.app.draw()
+        await console.pilot.pause()
+        core.happen(RunChanged(what="started", run=a_run("run-9", session_key="api:zoe/9")))
+        while "run-9" not in console.app.desk.cores[0].state.rows.runs:
+            await console.pilot.pause()
+        assert "api:zoe/9" not in console.screen()
+        await console.press("s")
+        assert "sorted by" in console.screen()
+        assert "api:zoe/9" in console.screen()
+
+
 async def test_help_lists_every_action_of_its_place() -> None:
     async with opened(a_house(), size=(100, 120)) as console:
         await console.press("question_mark")

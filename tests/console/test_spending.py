@@ -98,7 +98,7 @@ def test_a_narrow_screen_keeps_what_a_night_shift_needs() -> None:
     def ids(cells: int, sort: str) -> list[str]:
         return [place.column.id for place in arrange(SESSIONS.columns, cells, keep=sort)]
 
-    assert ids(77, "rate") == ["turn", "session", "model", "strikes", "cost", "rate"]
+    assert ids(77, "rate") == ["turn", "session", "model", "strikes", "cost", "rate", "context"]
     assert {"tier", "idle", "project", "dirty"} < set(ids(197, "rate"))
 
 
