@@ -308,7 +308,14 @@ class DeskScreen(ClosesOnce[None]):
         from console.screens.palette import PaletteScreen
 
         palette = PaletteScreen(self.desk, self, self.hold_aim(), text, passed_on=True)
-        self.open_above(palette, lambda _: self._carry_out(palette.chosen, palette.held))
+
+        def closed(_: None) -> None:
+            self._carry_out(palette.chosen, palette.held)
+            if self._above is not None:
+                for character in palette.typed_after:
+                    self._above.typed_below(events.Key(character, character))
+
+        self.open_above(palette, closed)
 
     def _carry_out(self, chosen: Entry | None, aimed: Aimed | str) -> None:
         """Do what was chosen in the palette."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import ClassVar
 
 from textual import on
@@ -40,7 +40,8 @@ _SAVE_AS = re.compile(r"\s*save\s+view\s+as\s+(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class PaletteScreen(EntryScreen, ModalScreen[None]):
-    """Lists what the screen `below` offers, and rows by their names; `chosen` is what was chosen when it has closed.
+    """Lists what the screen `below` offers, and rows by their names; when it has closed, `chosen` is what was
+    chosen, and `typed_after` what was typed behind that already.
 
     What acts hits what is `held`, which is what the cursor was on when the palette was opened, wherever it is by then.
     """
@@ -79,7 +80,9 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
         self._moved = False
         """The operator has chosen among what is shown: better ones that come do not take the cursor away."""
         self._entered = False
-        """Enter was pressed, and waits for the search to be over."""
+        """Enter was pressed, and waits for the search to be over, or has chosen."""
+        self.typed_after = ""
+        self._going_on = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
@@ -126,18 +129,24 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
 
     @on(Input.Changed, "#query")
     def _typed(self, event: Input.Changed) -> None:
-        if event.value != self._query:
+        if self._entered:
+            # typed behind enter: for what is opened by that
+            self.typed_after = event.value.removeprefix(self._query)
+        elif event.value != self._query:
             self._query, self._moved, self._entered = event.value, False, False
             self._finding = self._begin(event.value)
             self._show()
-            # the one before is cancelled
-            self.run_worker(self._go_on(self._finding), group="search", exclusive=True)
+            if not self._finding.done and not self._going_on:
+                self._going_on = True
+                search: Callable[[], Coroutine[None, None, None]] = self._go_on
+                self.run_worker(search, group="search")
 
-    async def _go_on(self, search: Search) -> None:
-        if not search.done:
-            while not search.step(_STEP):  # noqa: ASYNC110 - each round does a step of the work
-                await asyncio.sleep(0)
-            self._show()
+    async def _go_on(self) -> None:
+        """Go on with the search, and with the one that takes its place when more is typed."""
+        while not self._finding.step(_STEP):  # noqa: ASYNC110 - each round does a step of the work
+            await asyncio.sleep(0)
+        self._going_on = False
+        self._show()
         if self._entered:
             self._choose()
 
@@ -153,7 +162,7 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
         if not self._moved:
             self._list.reel.home()
             self._list.redraw()
-        self.desk.wake()
+        self.desk.hurry()
 
     # ---------------------------------------------------------------------------------------- choosing
 
@@ -165,16 +174,18 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
     @on(Input.Submitted, "#query")
     @on(ReelView.Opened)
     def _choose(self) -> None:
-        if not self._finding.done or self._field.value != self._query:
-            self._entered = True
+        self._entered = True
+        if not self._finding.done:
             return
         item = self._list.reel.chosen
+        self._entered = isinstance(item, EntryItem) and not item.entry.refusal
         if not isinstance(item, EntryItem):
             return
         if item.entry.refusal:
             self.desk.say(item.entry.refusal, "warn")
             return
         if item.entry.kind == "save" and not item.entry.id:
+            self._entered = False
             self._field.value = _SAVE
             self._field.cursor_position = len(_SAVE)
             return

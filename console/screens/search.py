@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
 from typing import ClassVar, NamedTuple
 
@@ -143,7 +145,8 @@ class SearchScreen(EntryScreen):
         self._asked, self._trouble, self._was_lost = query, "", False
         self._searching = bool(query)
         # the one before is cancelled, and with it whatever its answer would have been
-        self.run_worker(self._search_for(query, rest), group="search", exclusive=True)
+        search: Callable[[], Coroutine[None, None, None]] = partial(self._search_for, query, rest)
+        self.run_worker(search, group="search", exclusive=True)
         self.desk.hurry()
 
     async def _search_for(self, query: str, rest: float) -> None:

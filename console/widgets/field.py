@@ -38,9 +38,16 @@ class Field(Input):
         if enter:
             await self.action_submit()
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Keep it back if that is asked for; other keys than those that type or submit go their way."""
-        if self._held is None or not (event.is_printable or event.key == "enter"):
+        if not (event.is_printable or event.key == "enter"):
+            return
+        if self._held is None:
+            if event.key == "enter":
+                # as a binding it would be worked off behind what was typed after it
+                event.stop()
+                event.prevent_default()
+                await self.action_submit()
             return
         self._held.append(_ENTER if event.key == "enter" else event.character or "")
         event.stop()

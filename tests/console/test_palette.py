@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual import events
 
@@ -272,3 +274,81 @@ async def test_its_keys_may_be_others() -> None:
         await palette(console, "queues", key="h")
         await console.press("enter")
         await console.sees("▸1 queues")
+
+
+async def test_escape_right_behind_the_key_leaves_all_as_it_was() -> None:
+    core = a_house()
+    async with opened(core) as console:
+        for _ in range(3):
+            focused = console.app.focused
+            assert focused is not None
+            for key in (
+                events.Key(":", ":"),
+                events.Key("a", "a"),
+                events.Key("escape", None),
+                events.Key("X", "X"),
+            ):
+                focused.post_message(key)
+            await console.until(lambda: len(console.app.screen_stack) == 2)
+            await console.pilot.pause(0.1)
+        await console.press("3")
+        await console.sees("▸3 sessions")
+        assert core.executed == []
+
+
+async def test_the_loop_is_given_back_between_the_steps_of_a_search() -> None:
+    core = FakeCore(*(a_session(f"api:user-{n}/topic") for n in range(20_000)))
+    async with opened(core) as console:
+        screen = await palette(console)
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while screen._query != "nobody" or not screen._finding.done:
+                turns += screen._query == "nobody"
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        screen._field.value = "nobody"
+        await counting
+        await console.sees("nothing here is called so")
+        # 20,000 names at 1,000 a step
+        assert turns > 10
+
+
+def at_once(console: Opened, text: str) -> None:
+    """What a terminal sends in one go to the field that has the focus; the enter key is a line's end."""
+    focused = console.app.focused
+    assert focused is not None
+    for char in text:
+        focused.post_message(events.Key("enter", "\r") if char == "\n" else events.Key(char, char))
+
+
+async def test_what_is_typed_behind_enter_is_for_what_that_opens() -> None:
+    core = a_house()
+    async with opened(core) as console:
+        await console.press("3")
+        before = console.cursor
+        await palette(console)
+        at_once(console, "dirty\no")
+        await console.until(lambda: core.executed)
+        (command,) = core.executed
+        assert isinstance(command, MarkDirty)
+        assert command.session_key == before
+        await palette(console)
+        at_once(console, "find\nneedle")
+        await console.sees("No message holds 'needle'")
+
+
+async def test_what_is_typed_behind_enter_acts_on_nothing_where_nothing_opens() -> None:
+    core = a_house()
+    async with opened(core) as console:
+        screen = await palette(console)
+        at_once(console, "reverse\nXCE")
+        await console.leaves(screen)
+        await console.pilot.pause(0.2)
+        assert isinstance(console.app.screen, MainScreen)
+        await palette(console, "no such thing")
+        await console.press("enter", *"x")
+        await console.sees("no such thingx")
+        assert core.executed == []
