@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from textual import on
@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
+from textual.worker import Worker
 
 from console import units
 from console.actions import BY_ID, Action, Aimed, Scope, Target, offered
@@ -138,8 +139,7 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
             self._show()
             if not self._finding.done and not self._going_on:
                 self._going_on = True
-                search: Callable[[], Coroutine[None, None, None]] = self._go_on
-                self.run_worker(search, group="search")
+                _: Worker[None] = self.run_worker(self._go_on, group="search")
 
     async def _go_on(self) -> None:
         """Go on with the search, and with the one that takes its place when more is typed."""

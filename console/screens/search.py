@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -14,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input
+from textual.worker import Worker
 
 from console import units
 from console.actions import BY_ID, Scope, Target
@@ -145,8 +145,8 @@ class SearchScreen(EntryScreen):
         self._asked, self._trouble, self._was_lost = query, "", False
         self._searching = bool(query)
         # the one before is cancelled, and with it whatever its answer would have been
-        search: Callable[[], Coroutine[None, None, None]] = partial(self._search_for, query, rest)
-        self.run_worker(search, group="search", exclusive=True)
+        search = partial(self._search_for, query, rest)
+        _: Worker[None] = self.run_worker(search, group="search", exclusive=True)
         self.desk.hurry()
 
     async def _search_for(self, query: str, rest: float) -> None:
