@@ -17,7 +17,7 @@ from console.widgets.moving import Moving
 
 _WHEEL_ROWS = 3
 _MARK, _ALONG, _NONE = "▸ ", "┃ ", "  "
-_FOUND = Style(bold=True, underline=True)
+_FOUND, _HEAD = Style(bold=True, underline=True), Style(bold=True)
 
 
 class ReelView(Moving, can_focus=True):
@@ -136,7 +136,8 @@ class ReelView(Moving, can_focus=True):
         margin = look.style("cursor_mark") if chosen else plain
         if chosen and not filled:
             margin = margin.without_color + Style(color=margin.color)
-        head = look.style("heading") + Style(bgcolor=plain.bgcolor) if line.head else plain
+        # on the cursor's ground only its own colours can be read in every theme
+        head = plain + _HEAD if filled else look.style("heading") + Style(bgcolor=plain.bgcolor)
         parts = [Part(mark, margin), Part(f"{line.head} " if line.head else "", head)]
         for span in line.spans:
             style = look.cell(span.tone, chosen=filled, stale=self._stale)
