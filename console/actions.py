@@ -331,6 +331,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark-shown", "*", "mark shown", "panes", "mark all rows that the filter shows, or none of them"),
     Action("freeze", "f", "freeze", "panes", "hold the pane still; changes are counted, and none is lost"),
     Action("maximise", "m", "maximise", "panes", "the table alone, or with what is beside it"),
+    Action(
+        "layout", "l", "layout", "panes", "what stands beside the table: facts, journal, both, or neither"
+    ),
     Action("columns", "w", "columns", "panes", "which columns are shown, in which order, and how wide"),
     Action(
         "export",

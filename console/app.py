@@ -143,6 +143,7 @@ class ConsoleApp(App[None]):
             play=self._leave_to_play if playable else None,
             folder=folder,
             columns=dict(remembered.preferences.columns),
+            layout=remembered.preferences.layout,
             kept=recalled.kept,
             said=Said("; ".join(filter(None, (remembered.trouble, recalled.trouble))), "warn"),
             title=title,

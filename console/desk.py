@@ -20,6 +20,7 @@ from console.panes.merged import RowOf, merged
 from console.panes.model import PaneModel
 from console.panes.pane import Pane
 from console.panes.runs import abort_answer
+from console.preferences import Layout
 from console.state import Changed, ConsoleState
 from console.views import Kept, change_kept
 
@@ -100,6 +101,8 @@ class Desk:
     """The filters that were kept, by the pane's id, the latest last."""
     columns: dict[str, Arrangement] = field(default_factory=dict)
     """The columns that were chosen, by the pane's id."""
+    layout: Layout = "all"
+    """What stands beside the tables."""
     kept: Kept = field(default_factory=Kept)
     """The views that have names, and the filters of earlier starts."""
     keeping: asyncio.Lock = field(default_factory=asyncio.Lock)

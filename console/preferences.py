@@ -1,4 +1,4 @@
-"""What the console remembers of its operator from one start to the next: the columns of each pane.
+"""What the console remembers of its operator from one start to the next: the columns of each pane, and the layout.
 
 The file is theirs to lose: one that cannot be read is passed over with a notice, and replaced at the next choice.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -19,10 +19,17 @@ _NAME = "console.json"
 _MOST_BYTES = 65_536
 
 
+Layout = Literal["all", "facts", "journal", "table"]
+"""What stands beside a pane's table where there is room: the facts of a row, the latest of the journal."""
+
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+
 class Preferences(msgspec.Struct, frozen=True):
-    """The columns that were chosen, by the pane's id."""
+    """The columns that were chosen, by the pane's id, and what stands beside the tables."""
 
     columns: dict[str, Arrangement] = {}
+    layout: Layout = "all"
     version: int = 1
 
 
@@ -50,14 +57,24 @@ def recall(folder: Path) -> Remembered:
 
 
 def _passed_over(path: Path, why: str) -> Remembered:
-    return Remembered(Preferences(), f"columns are not as you left them: {why} ({path})")
+    return Remembered(Preferences(), f"columns and layout are not as you left them: {why} ({path})")
 
 
 def keep_columns(folder: Path, chosen: Mapping[str, Arrangement]) -> str:
     """Remember these, beside what other consoles keep of other panes; answers what is wrong, or nothing."""
-    columns = {**recall(folder).preferences.columns, **chosen}
+    before = recall(folder).preferences
+    columns = {**before.columns, **chosen}
     some = {pane: each for pane, each in sorted(columns.items()) if each != Arrangement()}
-    kept = msgspec.to_builtins(Preferences(columns=some))
+    return _keep(folder, msgspec.structs.replace(before, columns=some))
+
+
+def keep_layout(folder: Path, layout: Layout) -> str:
+    """Remember this one; answers what is wrong, or nothing."""
+    return _keep(folder, msgspec.structs.replace(recall(folder).preferences, layout=layout))
+
+
+def _keep(folder: Path, preferences: Preferences) -> str:
+    kept = msgspec.to_builtins(preferences)
     try:
         replace_text(folder / _NAME, json.dumps(kept, indent=2) + "\n")
     except OSError as error:

@@ -102,6 +102,7 @@ class Trail:
             if view is None:
                 return f"the view {link.label} is gone"
             model.show_as(view.held())
+            self._desk.layout = view.layout
             return f"view {link.label}"
         if link.filter:
             model.show_as(model.hold()._replace(filter=link.filter, scope="", cursor=None, top=0))

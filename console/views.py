@@ -17,6 +17,7 @@ from console.files import replace_text, text_of
 from console.panes.columns import Arrangement
 from console.panes.filter import Fault, parse
 from console.panes.model import Held, PaneModel
+from console.preferences import Layout
 from console.text import neutral
 
 NAME = "views.json"
@@ -29,7 +30,7 @@ LONGEST_NAME = 60
 
 
 class View(msgspec.Struct, frozen=True):
-    """How a pane is shown: what passes the filter, which kind of rows, in which order, in which columns."""
+    """How a pane is shown: what passes the filter, which kind of rows, their order and columns; and what beside it."""
 
     pane: str
     filter: str = ""
@@ -37,6 +38,7 @@ class View(msgspec.Struct, frozen=True):
     sort: str = ""
     descending: bool = False
     columns: Arrangement = Arrangement()
+    layout: Layout = "all"
 
     def held(self) -> Held:
         """The same for a pane's model, with the cursor at the top."""
@@ -63,10 +65,10 @@ class Recalled(NamedTuple):
     trouble: str = ""
 
 
-def view_of(model: PaneModel) -> View:
+def view_of(model: PaneModel, layout: Layout = "all") -> View:
     """How this pane is shown now."""
     held = model.hold()
-    return View(model.pane.id, held.filter, held.scope, held.sort, held.descending, held.columns)
+    return View(model.pane.id, held.filter, held.scope, held.sort, held.descending, held.columns, layout)
 
 
 def trouble_of(view: View, models: Mapping[str, PaneModel]) -> str:

@@ -19,7 +19,7 @@ from console.screens.closing import ClosesOnce
 from console.screens.typed import Passed, Typed
 from console.text import neutral, width
 from console.views import View, with_view, without_view
-from console.widgets.line import Part
+from console.widgets.line import Lines, Part
 from console.widgets.moving import Moving
 
 Handlers = Mapping[str, Callable[[], None]]
@@ -209,13 +209,23 @@ class DeskScreen(ClosesOnce[None]):
         while len(first) > 1 and self._cells(first, others) > self.app.size.width:
             # a narrow line, or long keys of the operator's own: the help has them
             first.pop()
+        everything = BY_ID["palette"]
+        if self._cells(first, [*others, everything]) <= self.app.size.width:
+            # the mouse gets to all the rest from there; help and the way back stay last
+            others[-2:-2] = [everything]
         look = self.desk.looks.current
         parts: list[Part] = []
         for action in [*first, *others]:
             parts.append(Part("  " if parts else " ", look.style("dim")))
-            parts.append(Part(self.desk.keys.shown(action), look.style("key_acts" if action.acts else "key")))
-            parts.append(Part(f" {action.label}", look.style("dim")))
+            tone = look.style("key_acts" if action.acts else "key")
+            parts.append(Part(self.desk.keys.shown(action), tone, action.id))
+            parts.append(Part(f" {action.label}", look.style("dim"), action.id))
         return parts
+
+    @on(Lines.Pressed)
+    def _clicked(self, event: Lines.Pressed) -> None:
+        event.stop()
+        self.press(BY_ID[event.action])
 
     def _cells(self, *actions: list[Action]) -> int:
         """How wide they are in the footer."""

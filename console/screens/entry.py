@@ -9,7 +9,7 @@ from textual import events, on
 from console.desk import Desk
 from console.screens.base import DeskScreen, Handlers
 from console.screens.typed import Typed
-from console.widgets.field import Field
+from console.widgets.field import ENTER, Field
 
 _MOVES = ("up", "down", "pageup", "pagedown")
 
@@ -49,6 +49,8 @@ class EntryScreen(DeskScreen, Typed[None]):
     def typed_below(self, event: events.Key) -> None:
         if event.key == "escape":
             self._close()
+        elif event.key == "enter":
+            self._early[0].append(ENTER)
         elif event.is_printable and event.character is not None:
             self._early[0].append(event.character)
 
@@ -62,8 +64,12 @@ class EntryScreen(DeskScreen, Typed[None]):
     async def _arrived(self, part: str) -> None:
         self._awaited.discard(part)
         if not self._awaited:
-            self._field.take("".join((*self._early[0], *self._early[1])))
-            await self._field.release()
+            behind = await self._field.release("".join((*self._early[0], *self._early[1])))
+            if behind:
+                self.typed_behind(behind)
+
+    def typed_behind(self, text: str) -> None:
+        """What was typed behind the enter key, before the field had the focus."""
 
     def on_key(self, event: events.Key) -> None:
         """What moves, moves in the list; the field has all other keys."""

@@ -21,10 +21,11 @@ from console.panes.findings import FINDINGS
 from console.panes.journal import JOURNAL, worth_telling
 from console.panes.links import Link, links_of
 from console.panes.model import PaneModel
-from console.panes.pane import Pane
+from console.panes.pane import Column, Pane
 from console.panes.queues import QUEUES
 from console.panes.runs import RUNS
 from console.panes.seats import SEATS
+from console.preferences import LAYOUTS, Layout, keep_columns, keep_layout
 from console.screens.base import DeskScreen, Handlers
 from console.state import At, Table
 from console.text import width
@@ -60,6 +61,12 @@ _BEFORE_FAULT = 12
 """So much of a long filter is shown before what is wrong with it."""
 
 _WIDE, _TALL = 112, 34
+_BESIDE: dict[Layout, str] = {
+    "all": "the facts of the row, and the latest of the journal",
+    "facts": "the facts of the row",
+    "journal": "the latest of the journal",
+    "table": "nothing",
+}
 """From these sizes on the facts stand beside the table, and the journal below it."""
 
 
@@ -147,6 +154,7 @@ class MainScreen(DeskScreen):
             "mark-shown": self._mark_shown,
             "freeze": self._freeze,
             "maximise": self._maximise,
+            "layout": self._next_layout,
             "copy-cell": self._copy_cell,
             "columns": self._columns,
             "export": self._export,
@@ -216,7 +224,7 @@ class MainScreen(DeskScreen):
     def view(self) -> View | str:
         if self.model not in self.desk.models.values():
             return f"the {self.model.pane.title} of one model cannot be kept as a view"
-        return view_of(self.model)
+        return view_of(self.model, self.desk.layout)
 
     def links(self, target: Target) -> list[Link]:
         core, key = self.desk.core_of(target), self.model.cursor
@@ -243,6 +251,8 @@ class MainScreen(DeskScreen):
         self._stack = stack
         self._shown()
         self.desk.say(self._trail.arrive(link))
+        # a view has brought its layout, too
+        self._arrange()
 
     def _show_runs_of(self, instance: str) -> None:
         model = self.desk.models[RUNS.id]
@@ -293,9 +303,23 @@ class MainScreen(DeskScreen):
     def _sort(self) -> None:
         ids = [column.id for column in self.model.pane.columns]
         following = self.model.pane.columns[(ids.index(self.model.sort) + 1) % len(ids)]
+        self._sort_by(following)
+
+    def _sort_by(self, column: Column[Any]) -> None:
         # figures are wanted with the largest first, names from A
-        self.model.sort_by(following.id, descending=following.align == "right")
-        self.desk.say(f"sorted by {following.title.lower()}; o turns it round")
+        self.model.sort_by(column.id, descending=column.align == "right")
+        turns = self.desk.keys.shown(BY_ID["reverse"])
+        self.desk.say(f"sorted by {column.title.lower()}; {turns} turns it round")
+
+    @on(LiveTable.HeadClicked)
+    def _head_clicked(self, event: LiveTable.HeadClicked) -> None:
+        event.stop()
+        if event.table is not self._table:
+            return
+        if event.column == self.model.sort:
+            self._reverse()
+        else:
+            self._sort_by(self.model.pane.column(event.column))
 
     def _reverse(self) -> None:
         self.model.sort_by(self.model.sort, descending=not self.model.descending)
@@ -337,6 +361,20 @@ class MainScreen(DeskScreen):
         self._maximised = not self._maximised
         self._arrange()
 
+    def _next_layout(self) -> None:
+        self._maximised = False
+        self.desk.layout = LAYOUTS[(LAYOUTS.index(self.desk.layout) + 1) % len(LAYOUTS)]
+        self._arrange()
+        small = "" if self._roomy else ", as soon as the terminal is large enough"
+        self.desk.say(f"beside the table: {_BESIDE[self.desk.layout]}{small}")
+        self.run_worker(self._keep_layout(), group="layout")
+
+    async def _keep_layout(self) -> None:
+        if self.desk.folder is not None:
+            trouble = await asyncio.to_thread(keep_layout, self.desk.folder, self.desk.layout)
+            if trouble:
+                self.desk.say(f"the layout stays so until this console is left: {trouble}", "warn")
+
     def _copy_cell(self) -> None:
         from console.screens.copying import cell_menu, copied
 
@@ -371,8 +409,6 @@ class MainScreen(DeskScreen):
     async def _keep_columns(self, pane_id: str) -> None:
         if self.desk.folder is None:
             return
-        from console.preferences import keep_columns
-
         chosen = {pane_id: self.desk.columns[pane_id]}
         trouble = await asyncio.to_thread(keep_columns, self.desk.folder, chosen)
         if trouble:
@@ -563,11 +599,19 @@ class MainScreen(DeskScreen):
 
     def _arrange(self) -> None:
         width, height = self.app.size
-        self.query_one("#facts").display = width >= _WIDE and not self._maximised
-        tail = height >= _TALL and not self._maximised and self.model.pane.id != JOURNAL.id
+        layout = "table" if self._maximised else self.desk.layout
+        self.query_one("#facts").display = width >= _WIDE and layout in ("all", "facts")
+        tail = height >= _TALL and layout in ("all", "journal") and self.model.pane.id != JOURNAL.id
         self.query_one("#tail").display = tail
         self.query_one("#scopes").display = bool(self.model.pane.scopes)
         self.desk.hurry()
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether the terminal has room for what the layout wants beside the table."""
+        width, height = self.app.size
+        wide, tall = self.desk.layout in ("all", "facts"), self.desk.layout in ("all", "journal")
+        return (width >= _WIDE or not wide) and (height >= _TALL or not tall)
 
     def restyle(self) -> None:
         for table in self.query(LiveTable):
@@ -695,17 +739,26 @@ class MainScreen(DeskScreen):
         styles = [look.style("tab_shown" if pane.id == root else "tab") for _, pane in shown]
         if counts[FINDINGS.id] and root != FINDINGS.id:
             styles[-1] = look.style("warn")
-        return [Part(" ", look.style("tab")), *map(Part, texts, styles)]
+        return [Part(" ", look.style("tab")), *map(Part, texts, styles, [pane.id for _, pane in shown])]
 
     def _scopes(self) -> list[Part]:
         """The kinds of rows, where there are several; what is shown is marked as the panes are above."""
         look, model = self.desk.looks.current, self.model
-        parts = [Part(f"  {self.desk.keys.shown(BY_ID['scope'])} ", look.style("key"))]
+        parts = [Part(f"  {self.desk.keys.shown(BY_ID['scope'])} ", look.style("key"), "all")]
         for scope in ("", *model.pane.scopes):
             shown = scope == model.scope
             name = f"{'▸' if shown else ' '}{scope or 'all'} "
-            parts.append(Part(name, look.style("tab_shown" if shown else "tab")))
+            parts.append(Part(name, look.style("tab_shown" if shown else "tab"), scope or "all"))
         return parts
+
+    @on(Lines.Pressed, "#scopes")
+    def _scope_clicked(self, event: Lines.Pressed) -> None:
+        event.stop()
+        event.prevent_default()
+        wanted = "" if event.action == "all" else event.action
+        while self.model.scope != wanted:
+            self.model.next_scope()
+        self.desk.hurry()
 
     def _status(self) -> tuple[list[Part], list[Part]]:
         desk, look, model = self.desk, self.desk.looks.current, self.model
@@ -723,9 +776,10 @@ class MainScreen(DeskScreen):
         if desk.bulk is not None:
             stops = "stopping" if desk.bulk.stopped else "esc stops it"
             left.append(Part(f"◐ {desk.bulk.text()} {stops}  ", look.style("warn")))
-        left += self.trouble_parts()
+        # the answer to a key first: that the link is lost stands in the header as well
         answer = desk.answer()
-        left.append(Part(answer.text, look.style(answer.tone)))
+        left.append(Part(f"{answer.text}  " if answer.text else "", look.style(answer.tone)))
+        left += self.trouble_parts()
         at = model.position
         place = "–" if at is None else f"{at + 1:,}"
         if model.sifting is not None:

@@ -97,6 +97,9 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
         """All that can be done is listed until something is typed; the field has the focus by what is below."""
         self._show()
 
+    def typed_behind(self, text: str) -> None:
+        self._field.take(text)
+
     def pointed(self) -> Target | str:
         return "choose with the arrows, and enter"
 

@@ -280,7 +280,7 @@ class SessionScreen(DeskScreen):
         for n, tab in enumerate(_TABS, 1):
             style = look.style("tab_shown" if tab == self._tab else "tab")
             mark = "▸" if tab == self._tab else " "
-            tabs += [Part(f"{mark}{n} {_TITLES[tab]} ", style), Part(" ", look.style("tab"))]
+            tabs += [Part(f"{mark}{n} {_TITLES[tab]} ", style, tab), Part(" ", look.style("tab"))]
         name = Part(f" {self.session_key}", look.style("strong"))
         # where there is no room for both, the session's name is what must be seen
         taken = sum(width(neutral(part.text)) for part in (*tabs, name))

@@ -6,7 +6,8 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
-_ENTER = "\n"
+ENTER = "\n"
+"""How the enter key stands among what was typed."""
 
 
 class Field(Input):
@@ -30,13 +31,17 @@ class Field(Input):
         """Type this."""
         self.insert_text_at_cursor(text)
 
-    async def release(self) -> None:
-        """Take over what was kept back, up to the enter key if that was pressed, and keep nothing back any more."""
-        text, enter, _ = "".join(self._held or ()).partition(_ENTER)
+    async def release(self, early: str = "") -> str:
+        """Take over what came `early` and then what was kept back, and keep nothing back any more.
+
+        Where the enter key is among it, that is pressed, and what was typed behind it is answered.
+        """
+        text, enter, behind = f"{early}{''.join(self._held or ())}".partition(ENTER)
         self._held = None
         self.take(text)
         if enter:
             await self.action_submit()
+        return behind.replace(ENTER, "")
 
     async def on_key(self, event: events.Key) -> None:
         """Keep it back if that is asked for; other keys than those that type or submit go their way."""
@@ -49,6 +54,6 @@ class Field(Input):
                 event.prevent_default()
                 await self.action_submit()
             return
-        self._held.append(_ENTER if event.key == "enter" else event.character or "")
+        self._held.append(ENTER if event.key == "enter" else event.character or "")
         event.stop()
         event.prevent_default()

@@ -59,6 +59,14 @@ class LiveTable(Moving, can_focus=True):
     class Moved(Message):
         """The cursor was moved by the operator."""
 
+    class HeadClicked(Message):
+        """The heading of this column was clicked."""
+
+        def __init__(self, table: LiveTable, column: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
+
     def __init__(self, looks: Looks, model: PaneModel, *, id: str | None = None, focus: bool = True) -> None:
         super().__init__(id=id)
         self.can_focus = focus
@@ -216,14 +224,30 @@ class LiveTable(Moving, can_focus=True):
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
-        """A click chooses the row that was drawn there; a second one opens it."""
+        """A click chooses the row that was drawn there, and a second one opens it; with ctrl it marks the row.
+
+        One on the heading of a column is for its order.
+        """
+        if event.y == 0:
+            self._head_clicked(event.x - len(_NO_MARK))
+            return
         index = event.y - 1
         if not 0 <= index < len(self._keys):
             return
         at = self.model.position_of(self._keys[index])
-        if at is not None:
-            self.model.move_to(at)
-            self.post_message(self.Opened() if event.chain > 1 else self.Moved())
+        if at is None:
+            return
+        self.model.move_to(at)
+        if event.ctrl:
+            self.model.toggle_mark()
+        self.post_message(self.Opened() if event.chain > 1 and not event.ctrl else self.Moved())
+
+    def _head_clicked(self, x: int) -> None:
+        for place in self._places:
+            if 0 <= x < place.width:
+                self.post_message(self.HeadClicked(self, place.column.id))
+                return
+            x -= place.width + place.gap
 
     def on_resize(self) -> None:
         """Another size: everything is placed and drawn anew."""

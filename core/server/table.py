@@ -399,7 +399,7 @@ def _control_plane(control: ControlPlane) -> list[Route]:
             gives=Explanation,
             handler=control.explain,
             query=queries.EXPLAIN,
-            errors=(SessionNotFound,),
+            errors=(SessionNotFound, RunNotFound),
         ),
         Route(
             method="GET",

@@ -52,7 +52,7 @@ def main(*, quick: bool = False) -> None:
     server_core, client_core = cores()
     table = Table("attached consoles, over loopback", "figure", "found", "aim")
     with pinned(client_core):
-        with _full_house(size.sessions, server_core) as house:
+        with full_house(size.sessions, server_core) as house:
             asyncio.run(_follow(house, size, table))
         with (
             tempfile.TemporaryDirectory(prefix="maitred-bench-") as name,
@@ -66,7 +66,9 @@ def main(*, quick: bool = False) -> None:
 # ------------------------------------------------------------------------------------------------- a full house
 
 
-class _House(msgspec.Struct, frozen=True):
+class FullHouse(msgspec.Struct, frozen=True):
+    """A core with very many live sessions, in a process of its own."""
+
     process: subprocess.Popen[str]
     url: str
     token: str
@@ -79,7 +81,8 @@ class _House(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def _full_house(sessions: int, core: int) -> Iterator[_House]:
+def full_house(sessions: int, core: int) -> Iterator[FullHouse]:
+    """Run one on a core of this machine."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench._full_house", str(sessions)],
         cwd=_CHECKOUT,
@@ -91,7 +94,7 @@ def _full_house(sessions: int, core: int) -> Iterator[_House]:
         os.sched_setaffinity(process.pid, {core})
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
-        yield _House(process, told["url"], told["token"])
+        yield FullHouse(process, told["url"], told["token"])
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -100,7 +103,7 @@ def _full_house(sessions: int, core: int) -> Iterator[_House]:
         stop(process)
 
 
-async def _follow(house: _House, size: Size, table: Table) -> None:
+async def _follow(house: FullHouse, size: Size, table: Table) -> None:
     views, seen = [], 0
     for _ in range(size.rounds):
         began = time.perf_counter()
@@ -127,7 +130,7 @@ async def _follow(house: _House, size: Size, table: Table) -> None:
             table.row("events that came, a second", f"{came:,.0f}", f"{rate:,}")
 
 
-async def _shares(house: _House, rate: int, size: Size) -> tuple[float, float, float]:
+async def _shares(house: FullHouse, rate: int, size: Size) -> tuple[float, float, float]:
     """What the core spends more with a feed than without, what the feed spends, and the events a second it got."""
     house.happen(rate)
     alone, followed, ours, came = [], [], [], []
@@ -150,7 +153,7 @@ async def _shares(house: _House, rate: int, size: Size) -> tuple[float, float, f
     )
 
 
-async def _spent(house: _House, seconds: float) -> tuple[float, float]:
+async def _spent(house: FullHouse, seconds: float) -> tuple[float, float]:
     """The shares of a core that the core's process and this one take."""
     pid = house.process.pid
     theirs, ours, began = cpu_seconds(pid), time.process_time(), time.perf_counter()
@@ -160,7 +163,7 @@ async def _spent(house: _House, seconds: float) -> tuple[float, float]:
 
 
 @contextlib.asynccontextmanager
-async def _attached(house: _House) -> AsyncIterator[tuple[Feed, ConsoleState]]:
+async def _attached(house: FullHouse) -> AsyncIterator[tuple[Feed, ConsoleState]]:
     feed, state = feed_on(house.url, house.token)
     task = asyncio.create_task(feed.run())
     try:

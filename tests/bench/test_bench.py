@@ -30,6 +30,7 @@ def test_every_bench_is_found() -> None:
         "admission",
         "attached",
         "gateway",
+        "hand",
         "idle",
         "live_drawing",
         "remembered",

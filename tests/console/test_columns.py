@@ -152,7 +152,7 @@ async def test_a_bad_file_is_passed_over_with_a_notice(name: str, tmp_path: Path
     (tmp_path / "console.json").write_bytes(BAD[name])
     found = recall(tmp_path)
     assert found.preferences == Preferences()
-    assert found.trouble.startswith("columns are not as you left them: ")
+    assert found.trouble.startswith("columns and layout are not as you left them: ")
     assert keep_columns(tmp_path, {"runs": Arrangement(hidden=("seq",))}) == ""
     assert recall(tmp_path).preferences.columns == {"runs": Arrangement(hidden=("seq",))}
 
@@ -280,7 +280,7 @@ async def _place_of(console: Opened, text: str) -> tuple[int, int]:
 async def test_a_bad_file_does_not_keep_the_console_from_starting(tmp_path: Path) -> None:
     (tmp_path / "console.json").write_text('{"columns": "\x1b[31mred"}')
     async with opened(a_house(), size=(120, 30), folder=tmp_path) as console:
-        await console.sees("columns are not as you left them")
+        await console.sees("columns and layout are not as you left them")
         assert heading(console).split()[:2] == ["STATE▴", "SESSION"]
 
 

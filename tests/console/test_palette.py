@@ -324,6 +324,20 @@ def at_once(console: Opened, text: str) -> None:
         focused.post_message(events.Key("enter", "\r") if char == "\n" else events.Key(char, char))
 
 
+async def test_all_of_it_may_come_in_one_go_the_key_that_opens_it_and_enter() -> None:
+    core = a_house()
+    async with opened(core) as console:
+        at_once(console, ":journal\n")
+        await console.sees("▸6 journal")
+        at_once(console, ":sessions\n")
+        await console.sees("▸3 sessions")
+        at_once(console, ":dirty\no")
+        await console.until(lambda: core.executed)
+        (marked,) = core.executed
+        assert isinstance(marked, MarkDirty)
+        assert marked.session_key is not None
+
+
 async def test_what_is_typed_behind_enter_is_for_what_that_opens() -> None:
     core = a_house()
     async with opened(core) as console:
