@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from core.embedded import EmbeddedCore
     from core.protocol import Core
     from core.settings import Loaded
+
+
+_TURN_SECONDS = 0.0005
+"""For so long one thread keeps the interpreter while another one waits for it."""
 
 
 class Ended(NamedTuple):
@@ -134,6 +139,9 @@ def console_over(core: Any, loaded: Loaded, *, folder: Path | None = None, **opt
 
 def run_console(app: ConsoleApp) -> int:
     """Run the console until it leaves, by a key or by a signal; raises what kept the core from starting."""
+    # The core is in a thread beside it, which after every system call has to wait for the interpreter: with the usual
+    # 5 ms a frame that is drawn would hold up each of the dozen calls that an event takes on its way through.
+    sys.setswitchinterval(_TURN_SECONDS)
     app.run()
     if app.failure is not None:
         raise app.failure
