@@ -52,7 +52,10 @@ def turn_fingerprint(messages: Sequence[Mapping[str, Any]]) -> str:
             if _says_something(message):
                 break
             continue
-        marks.extend(reversed([fingerprint(text) for text in _texts(message)] or [fingerprint("")]))
+        if isinstance(message.get("content"), str):
+            marks.append(fingerprint(message["content"]))  # nearly always
+        else:
+            marks.extend(reversed([fingerprint(text) for text in _texts(message)] or [fingerprint("")]))
     marks.reverse()
     joined = "".join(marks)
     if tools:
