@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
 
 import msgspec
 
@@ -37,16 +38,34 @@ _SHARED = 64
 
 
 class _Block:
-    """Some events in a row. A closed one is a tuple of bytes, which the collector looks at once and never again."""
+    """Some events in a row. Those of a closed one are one piece, so that a full house holds few objects.
 
-    __slots__ = ("bytes", "first", "payloads", "starts", "stops")
+    They take less memory so, and the collector, which stops everybody, has nothing to look through.
+    """
+
+    __slots__ = ("_data", "_ends", "bytes", "first", "payloads", "starts", "stops")
 
     def __init__(self, first: int, payloads: list[bytes]) -> None:
         self.first = first
-        self.payloads: list[bytes] | tuple[bytes, ...] = payloads
+        self.payloads = payloads
+        """Those of an open block; a closed one has none here."""
         self.starts: array[int] | None = array("I")
         self.stops: array[int] | None = array("I")
         self.bytes = 0
+        self._data = b""
+        self._ends: array[int] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many events there are."""
+        return len(self.payloads) if self._ends is None else len(self._ends)
+
+    def size(self, place: int) -> int:
+        """How long the payload at a place is."""
+        ends = self._ends
+        if ends is None:
+            return len(self.payloads[place])
+        return ends[place] - (ends[place - 1] if place else 0)
 
     def add(self, start: int, stop: int, size: int) -> None:
         """Note a payload's bounds and size; the block is open."""
@@ -58,7 +77,9 @@ class _Block:
 
     def close(self) -> None:
         """Nothing is added any more. Where no payload has an upstream's chunk in it, no bounds are kept."""
-        self.payloads = tuple(self.payloads)
+        self._data = b"".join(self.payloads)
+        self._ends = array("I", accumulate(map(len, self.payloads)))
+        self.payloads = []
         if self.stops is not None and not any(self.stops):
             self.starts = self.stops = None
 
@@ -66,7 +87,7 @@ class _Block:
         """Those with numbers from `start` to before `stop`, as far as they are here."""
         first = self.first
         low, high = max(0, start - first), stop - first
-        events = zip(range(first + low, stop), self.payloads[low:high], strict=False)
+        events = zip(range(first + low, stop), self._between(low, high), strict=False)
         if self.starts is None or self.stops is None:
             return [RunEvent(seq, payload) for seq, payload in events]
         bounds = zip(self.starts[low:high], self.stops[low:high], strict=True)
@@ -74,6 +95,14 @@ class _Block:
             RunEvent(seq, payload, begin, end)
             for (seq, payload), (begin, end) in zip(events, bounds, strict=True)
         ]
+
+    def _between(self, low: int, high: int) -> list[bytes]:
+        """The payloads from one place to before another."""
+        if self._ends is None:
+            return self.payloads[low:high]
+        data, ends = self._data, self._ends[low:high]
+        begin = self._ends[low - 1] if low else 0
+        return [data[start:end] for start, end in pairwise((begin, *ends))]
 
 
 def _first_of(block: _Block) -> int:
@@ -155,9 +184,9 @@ class RunLog:
         """Let the oldest event go; there must be one."""
         block = self._blocks[0]
         place = self.first - block.first
-        self.bytes -= len(self._head) + len(b"%d" % self.first) + len(block.payloads[place])
+        self.bytes -= len(self._head) + len(b"%d" % self.first) + block.size(place)
         self.first += 1
-        if place == len(block.payloads) - 1:
+        if place == block.count - 1:
             del self._blocks[0]
 
     def release(self) -> None:
