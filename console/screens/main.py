@@ -11,13 +11,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input
 
-from console import units
 from console.actions import BY_ID, Aimed, Scope, Target
 from console.desk import Desk
 from console.instances import INSTANCES
-from console.panes.catalog import BEHIND, PANES
-from console.panes.completion import Completion, complete
-from console.panes.findings import FINDINGS
+from console.panes.catalog import BEHIND
 from console.panes.journal import JOURNAL, worth_telling
 from console.panes.links import Link, links_of
 from console.panes.model import PaneModel
@@ -26,12 +23,12 @@ from console.panes.queues import QUEUES
 from console.panes.runs import RUNS
 from console.panes.seats import SEATS
 from console.preferences import LAYOUTS, Layout, keep_columns, keep_layout
+from console.screens import told
 from console.screens.base import DeskScreen, Handlers
-from console.state import At, Table
-from console.text import width
+from console.screens.filtering import FilterBar
+from console.state import At
 from console.trail import CameFrom, Trail, crumb
-from console.trends import spark
-from console.views import View, view_of, with_filter
+from console.views import View, view_of
 from console.widgets.facts import FactsPanel
 from console.widgets.field import Field
 from console.widgets.line import Lines, Part
@@ -39,26 +36,6 @@ from console.widgets.table import LiveTable
 
 if TYPE_CHECKING:
     from console.panes.export import Format
-
-_FEW = 7
-"""With never more turns than this the trend is drawn low."""
-
-_TABLES: dict[str, Table] = {
-    "queues": "queues",
-    "runs": "runs",
-    "sessions": "sessions",
-    "strikes": "pins",
-    "cost": "costs",
-    "journal": "journal",
-    "findings": "findings",
-}
-"""Pane → the rows that it shows."""
-
-_LOOKED_AT = 500
-"""So many rows are looked at for values that a filter may ask for."""
-
-_BEFORE_FAULT = 12
-"""So much of a long filter is shown before what is wrong with it."""
 
 _WIDE, _TALL = 112, 34
 _BESIDE: dict[Layout, str] = {
@@ -76,9 +53,6 @@ class MainScreen(DeskScreen):
     scope: ClassVar[Scope] = "panes"
     CSS = """
     MainScreen #tail { height: 9; border-top: solid $panel; }
-    MainScreen #bar { height: 1; background: $surface; }
-    MainScreen #prompt { width: 3; background: $surface; }
-    MainScreen #filter { width: 1fr; height: 1; background: $surface; }
     MainScreen #status, MainScreen #footer { background: $surface; }
     """
     AUTO_FOCUS: ClassVar[str | None] = "#table"
@@ -89,13 +63,6 @@ class MainScreen(DeskScreen):
         self._trail = Trail(desk)
         self._maximised = False
         self._frozen_at = 0
-        self._completing: tuple[int, tuple[str, ...]] | None = None
-        """Where the word begins that tab walks through, and what it may be; none while one types."""
-        self._option = 0
-        self._filled: str | None = None
-        self._recalled = 0
-        """How many filters back one has gone."""
-        self._unsent = ""
         self._tail = desk.model_of(JOURNAL, worth_telling)
         desk.watching.append(self._tail)
 
@@ -107,20 +74,12 @@ class MainScreen(DeskScreen):
             yield LiveTable(looks, self.model, id="table")
             yield FactsPanel(looks, id="facts")
         yield LiveTable(looks, self._tail, id="tail", focus=False)
-        with Horizontal(id="bar"):
-            yield Lines(1, id="prompt")
-            yield Field(
-                placeholder="words, column:word, cost>1, -word, a OR b",
-                id="filter",
-                compact=True,
-                select_on_focus=False,
-            )
+        yield FilterBar(self.desk, self.model)
         yield Lines(1, id="status")
         yield Lines(1, id="footer")
 
     def on_mount(self) -> None:
         """The first picture is drawn before anything is known of a core."""
-        self.query_one("#bar").display = False
         self._arrange()
 
     @property
@@ -265,11 +224,11 @@ class MainScreen(DeskScreen):
             self.desk.bulk.stopped = True
             self.desk.hurry()
             return
-        if self.model.marks and not self.query_one("#bar").display:
+        if self.model.marks and not self._bar.is_open:
             self.model.unmark(list(self.model.marks))
             self.desk.say("no row is marked any more")
             return
-        if self.query_one("#bar").display or (self.model.filter and not self._trail.brought(self.model)):
+        if self._bar.is_open or (self.model.filter and not self._trail.brought(self.model)):
             self.model.filter_by("")
             self._close_filter()
             self.desk.say("")
@@ -432,98 +391,35 @@ class MainScreen(DeskScreen):
 
     # ---------------------------------------------------------------------------------------- filter
 
+    @property
+    def _bar(self) -> FilterBar:
+        return self.query_one(FilterBar)
+
     def _filter(self) -> None:
         # The field is there from the start: what is typed after the key must neither reach the table's own keys,
         # nor be lost.
-        field = self.query_one("#filter", Field)
-        self.query_one("#bar").display = True
         self.query_one("#status").display = False
-        field.value = self.model.filter
-        field.cursor_position = len(field.value)
-        self._completing = self._filled = None
-        self._recalled = 0
-        field.hold()
-        self.set_focus(field)
+        self._bar.open(self.model)
         self._table.post_message(Field.Reached())
 
     def typed_late(self, character: str) -> None:
-        self.query_one("#filter", Field).take(character)
+        self._bar.take(character)
 
     def on_key(self, event: events.Key) -> None:
         """In the filter, tab completes and up and down bring earlier filters back; all else is as in any screen."""
-        if self.typing and event.key in ("tab", "shift+tab", "up", "down"):
+        if self.typing and self._bar.step(event.key):
             event.stop()
             event.prevent_default()
-            if event.key in ("up", "down"):
-                self._recall(1 if event.key == "up" else -1)
-            else:
-                self._complete(1 if event.key == "tab" else -1)
             return
         super().on_key(event)
 
-    def _options(self) -> Completion:
-        """What the word at the cursor may become."""
-        field, model = self.query_one("#filter", Field), self.model
-        return complete(
-            model.pane, field.value, field.cursor_position, model.some(_LOOKED_AT), self.desk.cores.now()
-        )
-
-    def _complete(self, by: int) -> None:
-        """Put the next option in the word's place; where it began, and what there was, is known until one types."""
-        field = self.query_one("#filter", Field)
-        if self._completing is None:
-            options = self._options()
-            if not options.options:
-                return
-            word = field.value[options.start : field.cursor_position]
-            self._completing = (options.start, (*options.options, word))
-            self._option = -1 if by > 0 else 0
-        start, choices = self._completing
-        self._option = (self._option + by) % len(choices)
-        rest = field.value[field.cursor_position :]
-        chosen = choices[self._option]
-        self._filled = field.value[:start] + chosen + rest
-        field.value = self._filled
-        field.cursor_position = start + len(chosen)
-
-    def _recall(self, by: int) -> None:
-        """An earlier filter of this pane, or a later one again."""
-        earlier = self.desk.filters.get(self.model.pane.id, [])
-        place = self._recalled + by
-        if 0 <= place <= len(earlier):
-            field = self.query_one("#filter", Field)
-            if self._recalled == 0:
-                self._unsent = field.value
-            self._recalled = place
-            field.value = earlier[-place] if place else self._unsent
-            field.cursor_position = len(field.value)
-
     @on(Field.Reached)
     async def _reached(self) -> None:
-        await self.query_one("#filter", Field).release()
+        await self._bar.reached()
 
-    @on(Input.Changed, "#filter")
-    def _filter_typed(self, event: Input.Changed) -> None:
-        if event.value != self._filled:
-            self._completing = self._filled = None
-        if self.query_one("#bar").display and event.value != self.model.filter:
-            self.model.filter_by(event.value)
-            self.desk.hurry()
-
-    @on(Input.Submitted, "#filter")
-    def _filter_kept(self) -> None:
-        if self.model.fault is not None:
-            self.desk.hurry()  # it stays open until it can be used
-            return
-        pane_id, text = self.model.pane.id, self.model.filter
-        self.desk.keep_filter(pane_id, text)
-        self.run_worker(self.desk.keep(lambda kept: with_filter(kept, pane_id, text)), group="keep")
-        self._close_filter()
-
+    @on(FilterBar.Kept)
     def _close_filter(self) -> None:
-        if self.model.fault is not None:
-            self.model.filter_by(self.model.in_force)
-        self.query_one("#bar").display = False
+        self._bar.shut()
         self.query_one("#status").display = True
         self.set_focus(self._table)
         self.desk.hurry()
@@ -635,13 +531,13 @@ class MainScreen(DeskScreen):
             self._tail.catch_up(desk.drawn_from)
             tail.stale = desk.stale
             tail.draw(now)
-        self.query_one("#prompt", Lines).put(0, [Part(" / ", desk.looks.current.style("key"))])
+        self._bar.draw()
         header = self.query_one("#header", Lines)
-        header.put(0, self.link_parts(), self._totals())
-        header.put(1, self._tabs())
-        self.query_one("#scopes", Lines).put(0, self._scopes())
-        self.query_one("#status", Lines).put(0, *self._status())
-        self.query_one("#footer", Lines).put(0, self._hint() if self.typing else self.footer())
+        header.put(0, self.link_parts(), told.totals(desk, wide=self.app.size.width >= _WIDE))
+        header.put(1, told.tabs(desk, self._stack, self.app.size.width))
+        self.query_one("#scopes", Lines).put(0, told.scopes(desk, self.model))
+        self.query_one("#status", Lines).put(0, self._status(), told.place(desk, self.model))
+        self.query_one("#footer", Lines).put(0, self._bar.hint() if self.typing else self.footer())
 
     async def _sift(self, model: PaneModel) -> None:
         """Have the filter go through the rest of a large table, between the keys; what it finds is drawn meanwhile."""
@@ -650,35 +546,6 @@ class MainScreen(DeskScreen):
             left = model.sift()
             self.desk.wake()
             await asyncio.sleep(0)
-
-    def _hint(self) -> list[Part]:
-        """Below the filter while one types: what is wrong and where, or what the word may become."""
-        look, fault = self.desk.looks.current, self.model.fault
-        if fault is not None:
-            field = self.query_one("#filter", Field)
-            # the field scrolls with a long text; the mark stands below the character wherever that is
-            at = width(" / ") + width(field.value[: fault.at]) - field.scroll_offset.x
-            if 0 <= at < self.app.size.width // 2:
-                return [Part(" " * at, look.style("text")), Part(f"▲ {fault.why}", look.style("bad"))]
-            before = field.value[: fault.at][-_BEFORE_FAULT:]
-            return [Part(f" ▲ after {before!r}: {fault.why}", look.style("bad"))]
-        keys, dim = look.style("key"), look.style("dim")
-        options = self._completing[1][:-1] if self._completing else self._options().options
-        if not options:
-            return [
-                Part(" ↵", keys),
-                Part(" keep  ", dim),
-                Part("esc", keys),
-                Part(" drop  ", dim),
-                Part("↑", keys),
-                Part(" earlier ones  ", dim),
-                Part("column:word  cost>1  age<5m  -word  a OR b  (…)", dim),
-            ]
-        parts = [Part(" tab", keys)]
-        for number, option in enumerate(options):
-            chosen = self._completing is not None and number == self._option
-            parts += [Part(" ", dim), Part(f" {option} ", look.style("tab_shown" if chosen else "tab"))]
-        return parts
 
     def _empty(self) -> tuple[str, ...]:
         if not self.desk.cores.known:
@@ -697,94 +564,22 @@ class MainScreen(DeskScreen):
             text += f"\nOr look at a busy house with invented people first: {self.desk.way_to_sandbox}"
         return tuple(text.replace("{curl}", self.desk.curl).split("\n"))
 
-    def _totals(self) -> list[Part]:
-        cores, look = self.desk.cores, self.desk.looks.current
-        if not cores.known:
-            return []
-        text, totals = look.style("text"), cores.totals()
-        parts = [Part(f"{totals.in_flight:,} in flight", text)]
-        if self.app.size.width >= _WIDE:
-            turns = cores.in_flight()
-            parts.append(
-                Part(f" {spark(turns, max(_FEW, *(figure or 0 for figure in turns)))}", look.style("accent"))
-            )
-        people = f" · {totals.waiting:,} waiting · {totals.seated:,} seated · {units.cents(totals.micros)}"
-        parts.append(Part(people, text))
-        if self.app.size.width >= _WIDE:
-            rate = cores.micros_per_hour()
-            parts.append(Part(f", {units.cents(rate)}/h" if rate else "", text))
-        return [*parts, Part(" ", text)]
-
-    def _tabs(self) -> list[Part]:
-        look, cores = self.desk.looks.current, self.desk.cores
-        counts = {pane_id: cores.count(table) for pane_id, table in _TABLES.items()}
-        root = self._stack[0].pane.id
-        shown: list[tuple[int, Pane[Any, Any]]] = [*enumerate(PANES, 1)]
-        if cores.several:
-            shown.insert(0, (0, INSTANCES))
-            counts[INSTANCES.id] = len(cores)
-        names: list[str] = []
-        for n, pane in shown:
-            crumb = f" › {self.model.pane.title}" if pane.id == root and len(self._stack) > 1 else ""
-            names.append(f"{'▸' if pane.id == root else ' '}{n} {pane.title}{crumb} ")
-        figures = [f"{units.short(counts[pane.id])} " if counts[pane.id] else "" for _, pane in shown]
-        if sum(map(len, names)) >= self.app.size.width:
-            names, figures = [name.rstrip() for name in names], [""] * len(names)
-        # where the line is too short for all of them the last ones go first
-        left = self.app.size.width - 1 - sum(map(len, names))
-        texts: list[str] = []
-        for name, figure in zip(names, figures, strict=True):
-            left -= len(figure)
-            texts.append(name + figure if left >= 0 else name)
-        styles = [look.style("tab_shown" if pane.id == root else "tab") for _, pane in shown]
-        if counts[FINDINGS.id] and root != FINDINGS.id:
-            styles[-1] = look.style("warn")
-        return [Part(" ", look.style("tab")), *map(Part, texts, styles, [pane.id for _, pane in shown])]
-
-    def _scopes(self) -> list[Part]:
-        """The kinds of rows, where there are several; what is shown is marked as the panes are above."""
-        look, model = self.desk.looks.current, self.model
-        parts = [Part(f"  {self.desk.keys.shown(BY_ID['scope'])} ", look.style("key"), "all")]
-        for scope in ("", *model.pane.scopes):
-            shown = scope == model.scope
-            name = f"{'▸' if shown else ' '}{scope or 'all'} "
-            parts.append(Part(name, look.style("tab_shown" if shown else "tab"), scope or "all"))
-        return parts
-
     @on(Lines.Pressed, "#scopes")
     def _scope_clicked(self, event: Lines.Pressed) -> None:
         event.stop()
         event.prevent_default()
-        wanted = "" if event.action == "all" else event.action
+        wanted = "" if event.action == told.ALL else event.action
         while self.model.scope != wanted:
             self.model.next_scope()
         self.desk.hurry()
 
-    def _status(self) -> tuple[list[Part], list[Part]]:
-        desk, look, model = self.desk, self.desk.looks.current, self.model
-        left: list[Part] = [Part(" ", look.style("text"))]
+    def _status(self) -> list[Part]:
+        desk, look = self.desk, self.desk.looks.current
+        parts: list[Part] = [Part(" ", look.style("text"))]
         if self._trail.crumbs:
-            left.append(Part(f"{self.way}  ", look.style("dim")))
-        if model.frozen:
-            since = units.age(desk.cores.now() - self._frozen_at)
-            left.append(Part(f"‖ frozen {since}, {model.held_back:,} changed  ", look.style("warn")))
-        if model.filter:
-            left.append(Part(f"/{model.filter}  ", look.style("accent")))
-        if model.marks:
-            hidden = f", {model.marked_hidden:,} hidden" if model.marked_hidden else ""
-            left.append(Part(f"▪ {len(model.marks):,} marked{hidden}  ", look.style("accent")))
-        if desk.bulk is not None:
-            stops = "stopping" if desk.bulk.stopped else "esc stops it"
-            left.append(Part(f"◐ {desk.bulk.text()} {stops}  ", look.style("warn")))
+            parts.append(Part(f"{self.way}  ", look.style("dim")))
+        parts += told.how_shown(desk, self.model, frozen_at=self._frozen_at)
         # the answer to a key first: that the link is lost stands in the header as well
-        answer = desk.answer()
-        left.append(Part(f"{answer.text}  " if answer.text else "", look.style(answer.tone)))
-        left += self.trouble_parts()
-        at = model.position
-        place = "–" if at is None else f"{at + 1:,}"
-        if model.sifting is not None:
-            place = f"filtered {model.sifting} %  {place}"
-        of = f"{len(model):,}" if len(model) == model.known else f"{len(model):,} shown of {model.known:,}"
-        order = model.pane.column(model.sort).title.lower()
-        arrow = "▾" if model.descending else "▴"
-        return left, [Part(f"by {order}{arrow}  {place}/{of} ", look.style("dim"))]
+        answer, trouble = desk.answer(), self.trouble_parts()
+        between = "  " if answer.text and trouble else ""
+        return [*parts, Part(f"{answer.text}{between}", look.style(answer.tone)), *trouble]
