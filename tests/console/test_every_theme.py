@@ -1,8 +1,8 @@
 """Every picture in every theme: it says the same, and it can be read.
 
 The pictures themselves are kept in the first theme alone (`test_snapshots`): another theme has the same shapes, and
-what can go wrong with it is a text that its ground swallows. All of them at all sizes take minutes, and are looked at by
-`make soak`.
+what can go wrong with it is a text that its ground swallows. All of them at all sizes take minutes: `make soak` looks
+at those.
 """
 
 from __future__ import annotations
