@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from console.commands.transcript import Growing, Head
+from core.errors import StartRefused
 from tests.processes.processes import PATIENCE, House, Serving
 
 pytestmark = pytest.mark.xdist_group("history files")
@@ -203,6 +205,17 @@ def test_what_is_in_the_way_of_an_export_stays(serving: Serving, tmp_path: Path)
     assert target.read_text() == "mine"
     nowhere = str(tmp_path / "nowhere" / "out.jsonl")
     serving.house.run("export", "way", "--output", nowhere).refused("cannot be written")
+
+
+def test_what_an_export_leaves_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with closing(Growing(tmp_path / "out.jsonl")) as file:
+        place = file.begin(Head(maitred_session=1, session_key="k", owner=None, messages=2), 3)
+        file.add(place, [b'{"role":"user","content":"a secret"}\n'], 1)
+        left = list(tmp_path.iterdir())
+        assert {each.name for each in left} == {"out.jsonl.partial", "out.jsonl.partial.at"}
+        assert {stat.S_IMODE(each.stat().st_mode) for each in left} == {0o600}
+        with pytest.raises(StartRefused, match="another export writes it"):
+            Growing(tmp_path / "out.jsonl")
 
 
 @pytest.mark.parametrize("end", ["kill", "ctrl+c"])
