@@ -148,6 +148,8 @@ class Machine(RuleBasedStateMachine):
         self.house = House(self.fresh(), terms(self.knobs))
         self.house.clock.set(parse_timestamp(moment))
         self.small = SmallHouse(self.house.settings, self.house.clock.now())
+        self.latest = self.house.clock.now()
+        """The latest moment that anybody can have been seen at, which a clock that is set back is before."""
         self.run(self.house.open())
         self.follow_anew()
         self.tables = self.read_tables()
@@ -315,6 +317,7 @@ class Machine(RuleBasedStateMachine):
     def set_back(self, seconds: float, ticks: bool) -> None:
         """The machine's clock was fast, and is corrected."""
         if not self.small.abandon:  # who was seen in the future is patient for longer
+            self.latest = max(self.latest, self.house.clock.now())
             self.house.clock.correct(-seconds)
             self.small.now = self.house.clock.now()
             self.memory = self.read_memory(self.room)
@@ -331,6 +334,8 @@ class Machine(RuleBasedStateMachine):
         self.restart_with({"full": full, "limited": limited}, ticks=ticks)
 
     def restart_with(self, changed: dict[str, Any], *, ticks: bool) -> None:
+        if changed.get("abandon") and self.house.clock.now() < self.latest:
+            return  # the same by another way: see `set_back`
         self.knobs = self.knobs | changed
         self.run(self.house.restart(terms(self.knobs)))
         self.small.restart(self.house.settings)
