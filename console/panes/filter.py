@@ -148,12 +148,18 @@ class _Parser:
     def _too_deep(self) -> Test:
         raise _Faulty(Fault(self.at, 1, f"more than {_DEEPEST} groups within one another"))
 
+    def _column(self, name: str) -> Column[Any] | None:
+        """The column of that id, else of that heading: what stands above a column is what one types."""
+        columns = self._pane.columns
+        by_id = next((each for each in columns if each.id == name), None)
+        return by_id or next((each for each in columns if each.title.lower() == name), None)
+
     def _term(self) -> Test | None:
         text = self._text
         named = _TERM.match(text, self.at) if text[self.at] != '"' else None
         if named is None:
             return self._anywhere(self._value())
-        column = next((each for each in self._pane.columns if each.id == named[1].lower()), None)
+        column = self._column(named[1].lower())
         if column is None:
             if named[2] is not None:
                 return self._anywhere(self._value())

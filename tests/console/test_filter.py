@@ -67,6 +67,8 @@ def found(text: str) -> set[str]:
         ("cost>0 -cost>1", "b"),
         ("out>10k", "a"),
         ("out<10k", "bc"),
+        ("tokens>10k", "a"),
+        ("Tokens<10k", "bc"),
         ("age>5m", "abc"),
         ("age>1h", ""),
         ("session:api:bob", "b"),
