@@ -7,6 +7,11 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _FOLDER_MODE = 0o700
 
@@ -24,6 +29,18 @@ def text_of(path: Path, most_bytes: int) -> str:
     if len(found) > most_bytes:
         raise OSError(f"is larger than {most_bytes:,} bytes")
     return found.decode()
+
+
+def recalled(path: Path, kind: type[T], most_bytes: int) -> T | str | None:
+    """What was kept in a JSON file, or why it cannot be read; None where there is none. Never raises."""
+    try:
+        return msgspec.json.decode(text_of(path, most_bytes), type=kind)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.strerror or str(error)
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        return str(error)
 
 
 def replace_text(path: Path, text: str) -> None:

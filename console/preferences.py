@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
-from console.files import replace_text, text_of
+from console.files import recalled, replace_text
 from console.panes.columns import Arrangement
 
 _NAME = "console.json"
@@ -43,14 +43,11 @@ class Remembered(NamedTuple):
 def recall(folder: Path) -> Remembered:
     """What was kept in this folder; never raises."""
     path = folder / _NAME
-    try:
-        found = msgspec.json.decode(text_of(path, _MOST_BYTES), type=Preferences)
-    except FileNotFoundError:
+    found = recalled(path, Preferences, _MOST_BYTES)
+    if found is None:
         return Remembered(Preferences())
-    except OSError as error:
-        return _passed_over(path, error.strerror or str(error))
-    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        return _passed_over(path, str(error))
+    if isinstance(found, str):
+        return _passed_over(path, found)
     if found.version != Preferences().version:
         return _passed_over(path, "it is of another version of maitred")
     return Remembered(found)

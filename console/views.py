@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from console.files import replace_text, text_of
+from console.files import recalled, replace_text
 from console.panes.columns import Arrangement
 from console.panes.filter import Fault, parse
 from console.panes.model import Held, PaneModel
@@ -114,14 +114,11 @@ def with_filter(kept: Kept, pane: str, text: str) -> Kept:
 def recall_kept(folder: Path) -> Recalled:
     """What was kept in this folder; never raises."""
     path = folder / NAME
-    try:
-        found = msgspec.json.decode(text_of(path, _MOST_BYTES), type=Kept)
-    except FileNotFoundError:
+    found = recalled(path, Kept, _MOST_BYTES)
+    if found is None:
         return Recalled(Kept())
-    except OSError as error:
-        return Recalled(Kept(), f"{path} is passed over: {error.strerror or error}")
-    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        return Recalled(Kept(), f"{path} is passed over: {error}")
+    if isinstance(found, str):
+        return Recalled(Kept(), f"{path} is passed over: {found}")
     if found.version != Kept().version:
         return Recalled(Kept(), f"{path} is passed over: it is of another version of maitred")
     return Recalled(_bounded(found))

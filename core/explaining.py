@@ -20,8 +20,11 @@ from core.turn import ChatSession
 _ACTS = 3
 """So many of the latest acts on a target are told."""
 
-_READINGS = frozenset({"history", "search", "run_events", "created", "resumed"})
-"""What stands in the audit and changes nothing."""
+_LOOKED_AT = 100
+"""So many of the latest entries are looked through for them."""
+
+_NO_ACTS = frozenset({"read", "created", "resumed"})
+"""What stands in the audit and nobody decided."""
 
 
 class Explaining:
@@ -53,8 +56,10 @@ class Explaining:
                 told = self._runs.why(key)
             case _:
                 assert_never(kind)
-        acts = await self._database.read(lambda connection: audit.page(connection, limit=20, target=key))
-        done = [_act(entry) for entry in acts.entries if entry.action not in _READINGS]
+        acts = await self._database.read(
+            lambda connection: audit.page(connection, limit=_LOOKED_AT, target=key)
+        )
+        done = [_act(entry) for entry in acts.entries if entry.action not in _NO_ACTS]
         return msgspec.structs.replace(told, because=[*told.because, *done[:_ACTS]])
 
     def _session(self, key: str) -> Explanation:

@@ -58,7 +58,7 @@ async def _export(key: str, url: str | None, output: Path | None, way: Way) -> N
 
 
 async def _print(core: RemoteCore, detail: SessionDetail) -> None:
-    from core.errors import Conflict
+    from console.commands.transcript import changed_meanwhile
     from core.store.lines import line_of_message
 
     written = 0
@@ -71,10 +71,7 @@ async def _print(core: RemoteCore, detail: SessionDetail) -> None:
                 return
             progress.tell(written, detail.messages)
     if written != detail.messages:
-        raise Conflict(
-            f"{detail.messages} messages were there when the export began, and {written} of them were found: "
-            "the history was changed meanwhile; run it again"
-        )
+        raise changed_meanwhile(detail.messages, written)
 
 
 async def _save(core: RemoteCore, detail: SessionDetail, file: Growing) -> None:

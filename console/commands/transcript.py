@@ -54,6 +54,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     last: str
 
 
+def changed_meanwhile(there: int, found: int) -> Conflict:
+    """What is told of an export whose history has lost messages since it began."""
+    return Conflict(
+        f"{there} messages were there when the export began, and {found} of them were found: "
+        "the history was changed meanwhile; run it again"
+    )
+
+
 class Growing:
     """An export on its way into a file. Closing it leaves what is there for the next one."""
 
@@ -113,10 +121,7 @@ class Growing:
         """Put the file in its place; raises Conflict when the history has lost messages since it was begun."""
         if place.written != place.head.messages:
             self.abandon()
-            raise Conflict(
-                f"{place.head.messages} messages were there when the export began, and {place.written} of them were "
-                "found: the history was changed meanwhile; run it again"
-            )
+            raise changed_meanwhile(place.head.messages, place.written)
         put(self._partial, self.target)
         self.abandon()
 

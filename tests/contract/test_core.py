@@ -344,6 +344,10 @@ async def test_why_a_run_ended_and_a_session_is_gone_is_told_with_who_did_it(fac
     with pytest.raises(RunNotFound):
         await face.core.explain("run", "nobody")
     run = await face.chat()
+    # whoever reads leaves an entry in the audit, and has done nothing
+    await face.core.history(KEY)
+    told = await face.core.explain("session", KEY)
+    assert [because.rule for because in told.because if because.rule == "act"] == []
     told = await face.core.explain("run", run)
     assert (told.kind, told.key, [because.rule for because in told.because]) == ("run", run, ["completed"])
     command = EvictSession(command_id=command_id(), session_key=KEY, reason="tidying up")
