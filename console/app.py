@@ -30,6 +30,7 @@ from console.keymap import keymap
 from console.look import load_looks
 from console.preferences import Preferences, Remembered, recall
 from console.screens.base import DeskScreen
+from console.screens.everywhere import EVERYWHERE
 from console.screens.main import MainScreen
 from console.state import ConsoleState
 from console.views import Kept, Recalled, recall_kept
@@ -185,7 +186,7 @@ class ConsoleApp(App[None]):
         for look in self._looks.all():
             self.register_theme(look.theme)
         self.theme = self._looks.current.theme.name
-        _ = self.push_screen(MainScreen(self.desk, first=self._first))
+        _ = self.push_screen(MainScreen(self.desk, EVERYWHERE, first=self._first))
         self.set_interval(1.0, self.wake)
         self._heed_signals()
         self.call_after_refresh(self._start_feed)

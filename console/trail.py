@@ -9,6 +9,7 @@ from typing import NamedTuple
 from console.desk import Desk
 from console.panes.links import Link
 from console.panes.model import Held, PaneModel
+from console.preferences import Layout
 from console.state import At, Key
 from console.text import ELLIPSIS, neutral
 
@@ -40,6 +41,8 @@ class Left:
     depth: int
     brought: str = ""
     """The filter that the link has brought to that pane."""
+    layouts: tuple[Layout, Layout] | None = None
+    """What stood beside the tables before, and what the link has brought instead."""
 
 
 class Trail:
@@ -83,6 +86,9 @@ class Trail:
             return None
         left = self._left.pop()
         left.changed.show_as(left.held)
+        if left.layouts is not None and self._desk.layout == left.layouts[1]:
+            # else the operator has chosen another one since
+            self._desk.layout = left.layouts[0]
         return left
 
     def forget(self) -> None:
@@ -102,6 +108,7 @@ class Trail:
             if view is None:
                 return f"the view {link.label} is gone"
             model.show_as(view.held())
+            self._left[-1].layouts = self._desk.layout, view.layout
             self._desk.layout = view.layout
             return f"view {link.label}"
         if link.filter:

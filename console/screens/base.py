@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import events, on
@@ -13,16 +14,18 @@ from console.actions import BY_ID, Action, Aimed, Scope, Target, offered
 from console.cores import Attached, Cores
 from console.desk import Desk
 from console.instances import OLD_MS, link
-from console.panes.finder import Entry
-from console.panes.links import Link, link_to, links_of
+from console.panes.links import Link, links_of
 from console.screens.closing import ClosesOnce
 from console.screens.typed import Passed, Typed
 from console.text import neutral, width
-from console.views import View, with_view, without_view
+from console.trail import CameFrom
+from console.views import View
 from console.widgets.line import Lines, Part
 from console.widgets.moving import Moving
 
 Handlers = Mapping[str, Callable[[], None]]
+Everywhere = Mapping[str, Callable[["DeskScreen"], None]]
+"""What the keys do that open another screen from any screen, by action id."""
 
 
 class DeskScreen(ClosesOnce[None]):
@@ -31,22 +34,17 @@ class DeskScreen(ClosesOnce[None]):
     scope: ClassVar[Scope]
     CSS = "DeskScreen { layout: vertical; background: $background; }"
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, everywhere: Everywhere) -> None:
         super().__init__()
         self.desk = desk
+        self.everywhere = everywhere
         self._above: Typed[Any] | None = None
         """The screen that gets the keys which are still on their way here."""
         self._handlers: Handlers = {
+            **{action_id: partial(do, self) for action_id, do in everywhere.items()},
             "theme": desk.next_theme,
-            "help": self._help,
             "arm": self._arm,
-            "why": self._why,
             "copy": self._copy,
-            "search": self._search,
-            "go": self._go,
-            "palette": self._palette,
-            "palette-too": self._palette,
-            "save-view": lambda: self._palette("save view as "),
             "quit-now": lambda: desk.leave(True),
             **self.handlers(),
         }
@@ -104,6 +102,16 @@ class DeskScreen(ClosesOnce[None]):
 
     def follow(self, link: Link) -> None:
         """Go to where a link leads; escape comes back."""
+
+    def go_to(self, link: Link, came_from: CameFrom | None = None) -> None:
+        """Show the pane that a link leads to; escape comes back to where one `came_from`, else to what is shown now.
+
+        The lowest screen has the panes: those above it go.
+        """
+        lowest = next(screen for screen in self.app.screen_stack if isinstance(screen, DeskScreen))
+        while self.app.screen is not lowest:
+            _ = self.app.pop_screen()
+        lowest.go_to(link, came_from)
 
     def example(self) -> str:
         """What can be copied where there is no row: lines that bring one, or nothing."""
@@ -193,6 +201,12 @@ class DeskScreen(ClosesOnce[None]):
         _ = self.app.push_screen(screen, answered)
         (self.focused or self).post_message(Passed())
 
+    def type_above(self, keys: Iterable[events.Key]) -> None:
+        """Give these keys to the screen above, if one was opened that is typed into."""
+        if self._above is not None:
+            for key in keys:
+                self._above.typed_below(key)
+
     def footer(self) -> list[Part]:
         """The keys worth knowing, the most important first; how to leave is always among them."""
         fresh = self.desk.fresh
@@ -280,109 +294,11 @@ class DeskScreen(ClosesOnce[None]):
             return []
         return [Part(f"{core.feed.trouble}; trying again  ", self.desk.looks.current.style("bad"))]
 
-    def _help(self) -> None:
-        from console.screens.help import HelpScreen
-
-        _ = self.app.push_screen(HelpScreen(self.desk, self.scope))
-
-    def _search(self) -> None:
-        from console.screens.search import SearchScreen
-
-        below = self.app.screen_stack[:-1]
-        if below and isinstance(below[-1], SearchScreen):
-            # it was opened from there: back to that search, not into another one above it
-            self.desk.say("")
-            _ = self.dismiss(None)
-        else:
-            self.open_above(SearchScreen(self.desk, passed_on=True))
-
-    def _go(self) -> None:
-        from console.screens.choosing import link_menu
-
-        target = self.pointed()
-        if isinstance(target, str):
-            self.desk.say(target, "warn")
-            return
-        links = {link.id: link for link in self.links(target)}
-        if not links:
-            self.desk.say(f"nothing else is known of {target.label or 'this'}")
-            return
-
-        def chosen(link_id: str | None) -> None:
-            if link_id is not None:
-                self.follow(links[link_id])
-
-        self.open_above(link_menu(target, links.values()), chosen)
-
-    def _palette(self, text: str = "") -> None:
-        from console.screens.palette import PaletteScreen
-
-        palette = PaletteScreen(self.desk, self, self.hold_aim(), text, passed_on=True)
-
-        def closed(_: None) -> None:
-            self._carry_out(palette.chosen, palette.held)
-            if self._above is not None:
-                for character in palette.typed_after:
-                    self._above.typed_below(events.Key(character, character))
-
-        self.open_above(palette, closed)
-
-    def _carry_out(self, chosen: Entry | None, aimed: Aimed | str) -> None:
-        """Do what was chosen in the palette."""
-        if chosen is None:
-            return
-        core = self.desk.cores[chosen.core]
-        match chosen.kind:
-            case "action":
-                self.press(BY_ID[chosen.id], aimed)
-            case "session":
-                self._look_into(core, chosen.id)
-            case "run":
-                run = core.state.rows.runs.get(chosen.id)
-                if run is None:
-                    self.desk.say(f"run {chosen.id} is gone", "warn")
-                else:
-                    self._look_into(core, run.session_key, run.run_id)
-            case "view":
-                self.follow(Link("view", chosen.id, self.desk.kept.views[chosen.id].pane))
-            case "save":
-                self._keep_view(chosen.id)
-            case "remove":
-                self.run_worker(self.desk.keep(lambda kept: without_view(kept, chosen.id)), group="keep")
-                self.desk.say(f"the view {chosen.id} is removed")
-            case "pane" | "user" | "model":
-                self.follow(link_to(chosen, core.state.rows))
-
-    def _keep_view(self, name: str) -> None:
-        view = self.view()
-        if isinstance(view, str):
-            self.desk.say(view, "warn")
-            return
-        self.desk.say(f"kept as the view {name}; the palette lists it")
-        self.run_worker(self.desk.keep(lambda kept: with_view(kept, name, view)), group="keep")
-
-    def _look_into(self, core: Attached, session_key: str, run_id: str | None = None) -> None:
-        from console.screens.session import SessionScreen
-
-        first = "messages" if run_id is None else "events"
-        _ = self.app.push_screen(SessionScreen(self.desk, session_key, core=core, run_id=run_id, first=first))
-
     @on(Passed)
     def _all_passed(self) -> None:
         above, self._above = self._above, None
         if above is not None:
             above.all_typed_below()
-
-    def _why(self) -> None:
-        from console.screens.why import WhyScreen
-
-        target = self.pointed()
-        if isinstance(target, str):
-            self.desk.say(target, "warn")
-        elif target.explains is None:
-            self.desk.say("nothing to explain here: choose somebody's seat, or a session", "warn")
-        else:
-            _ = self.app.push_screen(WhyScreen(self.desk, self.desk.core_of(target), *target.explains))
 
     def _arm(self) -> None:
         self.desk.say(self.desk.acting.toggle(), "accent")

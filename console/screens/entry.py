@@ -7,7 +7,7 @@ from collections.abc import Callable
 from textual import events, on
 
 from console.desk import Desk
-from console.screens.base import DeskScreen, Handlers
+from console.screens.base import DeskScreen, Everywhere, Handlers
 from console.screens.typed import Typed
 from console.widgets.field import ENTER, Field
 
@@ -18,10 +18,16 @@ class EntryScreen(DeskScreen, Typed[None]):
     """With `passed_on` the screen below passes on what was typed there for this one, and says when that was all."""
 
     def __init__(
-        self, desk: Desk, field: Field, step: Callable[[str], bool], *, passed_on: bool = False
+        self,
+        desk: Desk,
+        everywhere: Everywhere,
+        field: Field,
+        step: Callable[[str], bool],
+        *,
+        passed_on: bool = False,
     ) -> None:
         """What moves goes to `step`, which answers whether it has; the field has all other keys."""
-        super().__init__(desk)
+        super().__init__(desk, everywhere)
         self._field = field
         self._field.hold()
         self._step = step

@@ -24,7 +24,7 @@ from console.panes.runs import RUNS
 from console.panes.seats import SEATS
 from console.preferences import LAYOUTS, Layout, keep_columns, keep_layout
 from console.screens import told
-from console.screens.base import DeskScreen, Handlers
+from console.screens.base import DeskScreen, Everywhere, Handlers
 from console.screens.filtering import FilterBar
 from console.state import At
 from console.trail import CameFrom, Trail, crumb
@@ -57,8 +57,8 @@ class MainScreen(DeskScreen):
     """
     AUTO_FOCUS: ClassVar[str | None] = "#table"
 
-    def __init__(self, desk: Desk, *, first: str = "runs") -> None:
-        super().__init__(desk)
+    def __init__(self, desk: Desk, everywhere: Everywhere, *, first: str = "runs") -> None:
+        super().__init__(desk, everywhere)
         self._stack: list[PaneModel] = [desk.models[first]]
         self._trail = Trail(desk)
         self._maximised = False
@@ -167,6 +167,7 @@ class MainScreen(DeskScreen):
         _ = self.app.push_screen(
             SessionScreen(
                 self.desk,
+                self.everywhere,
                 target.session_key,
                 core=self.desk.core_of(target),
                 run_id=target.run_id,
@@ -193,13 +194,12 @@ class MainScreen(DeskScreen):
         return [link for link in links if (link.pane, link.key) != (self.model.pane.id, key)]
 
     def follow(self, link: Link) -> None:
-        if link.id == "pane":
-            self.show(self.desk.models[link.pane])
-        else:
-            self.go_to(link)
+        self.go_to(link)
 
     def go_to(self, link: Link, came_from: CameFrom | None = None) -> None:
-        """Show what a link leads to; escape comes back to what is shown now, or to where one `came_from`."""
+        if link.id == "pane":
+            self.show(self.desk.models[link.pane])
+            return
         if link.pane in self.desk.models:
             stack = [self.desk.models[link.pane]]
         else:

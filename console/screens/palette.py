@@ -71,7 +71,7 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
             compact=True,
             select_on_focus=False,
         )
-        super().__init__(desk, field, self._list.step, passed_on=passed_on)
+        super().__init__(desk, below.everywhere, field, self._list.step, passed_on=passed_on)
         self.chosen: Entry | None = None
         self.held = aimed
         self._below = below

@@ -24,6 +24,7 @@ from console.panes.matches import words
 from console.panes.messages import NoteItem
 from console.panes.pane import Tone, session_target
 from console.panes.reel import Item
+from console.screens.base import Everywhere
 from console.screens.entry import EntryScreen
 from console.text import neutral
 from console.widgets.field import Field
@@ -92,10 +93,10 @@ class SearchScreen(EntryScreen):
     """
     AUTO_FOCUS: ClassVar[str | None] = "#query"
 
-    def __init__(self, desk: Desk, *, passed_on: bool = False) -> None:
+    def __init__(self, desk: Desk, everywhere: Everywhere, *, passed_on: bool = False) -> None:
         self._hits = ReelView(desk.looks, id="hits", focus=False, filled=True)
         field = Field(placeholder="words", id="query", compact=True, select_on_focus=False)
-        super().__init__(desk, field, self._hits.step, passed_on=passed_on)
+        super().__init__(desk, everywhere, field, self._hits.step, passed_on=passed_on)
         self._found: list[Found] = []
         self._found_for: str | None = None
         self._asked = ""
@@ -205,7 +206,9 @@ class SearchScreen(EntryScreen):
         wanted = frozenset(words(self._found_for or ""))
         core = self.desk.cores[item.core]
         _ = self.app.push_screen(
-            SessionScreen(self.desk, item.hit.session_key, core=core, at=item.hit.seq, wanted=wanted)
+            SessionScreen(
+                self.desk, self.everywhere, item.hit.session_key, core=core, at=item.hit.seq, wanted=wanted
+            )
         )
 
     # ----------------------------------------------------------------------------------------- drawing

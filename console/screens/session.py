@@ -22,7 +22,7 @@ from console.panes.runs import abort_facts, run_line
 from console.panes.sessions import SESSIONS
 from console.panes.spent import spent_on
 from console.screens import transcript
-from console.screens.base import DeskScreen, Handlers
+from console.screens.base import DeskScreen, Everywhere, Handlers
 from console.screens.conversation import Conversation
 from console.state import CostKey
 from console.text import neutral, width
@@ -69,6 +69,7 @@ class SessionScreen(DeskScreen):
     def __init__(
         self,
         desk: Desk,
+        everywhere: Everywhere,
         session_key: str,
         *,
         core: Attached | None = None,
@@ -77,7 +78,7 @@ class SessionScreen(DeskScreen):
         at: int | None = None,
         wanted: Set[str] = frozenset(),
     ) -> None:
-        super().__init__(desk)
+        super().__init__(desk, everywhere)
         self.core = core or desk.cores[0]
         self.session_key = session_key
         self.run_id = run_id
@@ -154,22 +155,22 @@ class SessionScreen(DeskScreen):
         )
 
     def follow(self, link: Link) -> None:
-        from console.screens.main import MainScreen
-
-        main = next(screen for screen in self.app.screen_stack if isinstance(screen, MainScreen))
         app, first = self.app, "events" if self._tab == "events" else "messages"
 
         def again() -> None:
             _ = app.push_screen(
-                SessionScreen(self.desk, self.session_key, core=self.core, run_id=self.run_id, first=first)
+                SessionScreen(
+                    self.desk,
+                    self.everywhere,
+                    self.session_key,
+                    core=self.core,
+                    run_id=self.run_id,
+                    first=first,
+                )
             )
 
-        while app.screen is not main:
-            _ = app.pop_screen()
-        if link.id == "pane":
-            main.follow(link)
-        else:
-            main.go_to(link, CameFrom(crumb("session", self.session_key), again))
+        came_from = None if link.id == "pane" else CameFrom(crumb("session", self.session_key), again)
+        self.go_to(link, came_from)
 
     def _close(self) -> None:
         self.desk.say("")

@@ -7,6 +7,7 @@ from textual import events
 from textual.widgets import Input
 
 from console.keymap import keymap
+from console.screens.everywhere import EVERYWHERE
 from console.screens.main import MainScreen
 from console.screens.search import LIMIT, SearchScreen
 from console.screens.session import SessionScreen
@@ -304,7 +305,7 @@ async def test_any_size_is_drawn(size: tuple[int, int]) -> None:
 
 async def test_opened_by_something_else_than_its_key_it_takes_what_is_typed() -> None:
     async with opened(a_house()) as console:
-        await console.app.push_screen(SearchScreen(console.app.desk))
+        await console.app.push_screen(SearchScreen(console.app.desk, EVERYWHERE))
         await console.press(*"needle")
         await console.sees("1/3 for needle")
 

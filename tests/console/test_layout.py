@@ -70,6 +70,20 @@ async def test_a_view_brings_its_layout() -> None:
         assert beside(console) == (False, False)
         await console.press("colon", *"mine", "enter")
         await console.until(lambda: beside(console) == (False, True))
+        await console.press("escape")
+        await console.until(lambda: beside(console) == (False, False))
+
+
+async def test_a_layout_chosen_since_a_view_was_shown_stays_when_one_goes_back() -> None:
+    async with opened(a_house(), size=LARGE) as console:
+        await console.press("l", "b", *"mine", "enter")
+        await console.until(lambda: "mine" in console.app.desk.kept.views)
+        await console.press("l", "colon", *"mine", "enter")
+        await console.until(lambda: beside(console) == (True, False))
+        await console.sees(" › runs")
+        await console.press("l", "l", "escape")
+        await console.until(lambda: " › runs" not in console.screen())
+        assert beside(console) == (False, False)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
