@@ -7,7 +7,8 @@ rows that are looked at, while others come and go above it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from console.actions import Target
@@ -23,9 +24,18 @@ _TESTED_AGAIN = 500
 _MANY = 1_000
 """From how many changed rows on it is looked at whether reading all of them anew is cheaper."""
 
-
 _TESTED_FIRST, _TESTED_AT_ONCE = 1_500, 1_000
 """Rows that another filter goes through before the first picture of it, and then between two keys."""
+
+_READ_FIRST, _READ_AT_ONCE = 2_000, 700
+"""Rows that are read before the first picture of a pane, and of a large one then between two keys."""
+
+
+class HowFar(NamedTuple):
+    """How far a pane is with what it does bit by bit."""
+
+    doing: str
+    percent: int
 
 
 class Held(NamedTuple):
@@ -63,7 +73,7 @@ class PaneModel:
         self.in_force = ""
         self.scope = ""
         """The kind of rows that is shown, of the pane's `scopes`; none is all."""
-        self.frozen = False
+        self._frozen = False
         self.top = 0
         self.lost = False
         self.strayed = False
@@ -82,6 +92,11 @@ class PaneModel:
         self._height = 1
         self._pending: set[Key] = set()
         self._renew = True
+        self._source: Any = None
+        """What the pane was drawn from last."""
+        self._unread: Iterator[Key] | None = None
+        """The keys whose rows are still to be read anew; meanwhile those that were known stay, and are shown."""
+        self._to_read = self._read = 0
 
     # ------------------------------------------------------------------------------------------ data
 
@@ -98,36 +113,118 @@ class PaneModel:
                 self._pending.clear()
 
     @property
+    def frozen(self) -> bool:
+        """Whether it stays as it is, whatever changes."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        if frozen:
+            self._read_all()
+        self._frozen = frozen
+
+    @property
     def held_back(self) -> int:
         """How many rows changed since the pane was frozen."""
         return len(self._pending) if self.frozen else 0
 
     def catch_up(self, state: Any) -> None:
-        """Take over what changed in what the pane draws from, unless it is frozen."""
+        """Take over what changed in what the pane draws from, unless it is frozen.
+
+        After a new view all is read anew. Of a large pane that is only begun here, and `go_on` has to follow; what is
+        looked at is read at once, and so is what changes meanwhile.
+        """
         if self.frozen:
             return
+        self._source = state
         again = self._order.next_keys(_TESTED_AGAIN) if self._parsed.timed else ()
-        if not (self._renew or self._pending or again):
+        if not (self._renew or self._pending or again or self._unread is not None):
             return
         self._pending.update(again)
         anchor = self._anchor()
-        too_many = self._too_many()
         keys, self._pending = self._pending, set()
-        if self._renew or too_many:
+        if self._renew:
             self._renew = False
-            keys = set(self.marks)
-            self._order.replace(
-                (key, row) for key in self.pane.keys(state) if (row := self.pane.row(state, key)) is not None
-            )
+            self._unread, self._to_read, self._read = None, 0, 0
+            self._read_later(self._all_keys())
+        elif len(keys) > _READ_FIRST:
+            self._read_later(keys)
         else:
             for key in keys:
-                row = self.pane.row(state, key)
-                if row is None:
-                    self._order.drop(key)
-                else:
-                    self._order.put(key, row)
-        self._unmark_gone(keys)
+                self._take(key)
+        if self._unread is not None:
+            for key in self._looked_at():
+                self._take(key)
         self._settle(anchor)
+
+    def _all_keys(self) -> list[Key]:
+        """The keys of what there is, behind those that are gone; marks of these are taken back."""
+        keys = list(self.pane.keys(self._source))
+        gone = self._order.keys().difference(keys)
+        self.unmark(gone.intersection(self.marks))
+        if len(gone) == self._order.known:
+            self._order.clear()
+            return keys
+        return [*gone, *keys]
+
+    def _looked_at(self) -> list[Key]:
+        keys = list(self._order.keys_between(self.top, self.top + self._height))
+        return keys if self._cursor is None else [*keys, self._cursor]
+
+    def _read_later(self, keys: Collection[Key]) -> None:
+        self._unread = chain(self._unread or (), keys)
+        self._to_read += len(keys)
+        self._read_more(_READ_FIRST)
+
+    def _read_more(self, count: int) -> bool:
+        if self._unread is None:
+            return False
+        keys = list(islice(self._unread, count))
+        for key in keys:
+            self._take(key)
+        self._read += len(keys)
+        if self._read >= self._to_read:
+            self._unread, self._to_read, self._read = None, 0, 0
+        return self._unread is not None
+
+    def _read_all(self) -> None:
+        self._read_more(self._to_read)
+
+    def _read_early(self, key: Key) -> None:
+        """Have the row of a key that is asked for, if its turn has not come yet."""
+        if self._unread is not None:
+            self._take(key)
+
+    def _take(self, key: Key) -> None:
+        """Show a row as it is now, or no longer."""
+        row = self.pane.row(self._source, key)
+        if row is not None:
+            self._order.put(key, row)
+        else:
+            self._order.drop(key)
+            self.marks.pop(key, None)
+
+    @property
+    def progress(self) -> HowFar | None:
+        """What it does bit by bit, and how far it is; None when nothing is left to do."""
+        if self._unread is not None:
+            return HowFar("read", 100 * self._read // self._to_read)
+        if self._order.sifting:
+            return HowFar("filtered", 100 * self._order.sifted // max(1, self.known))
+        return None
+
+    def go_on(self) -> bool:
+        """Read and filter more rows, so few that no key waits for it; whether some are left."""
+        anchor = self._anchor()
+        reading = self._read_more(_READ_AT_ONCE)
+        sifting = self._order.sift(_TESTED_AT_ONCE)
+        self._settle(anchor)
+        return reading or sifting
+
+    def _finish(self) -> None:
+        """Who counts on all rows waits for them."""
+        self._read_all()
+        self._order.finish()
 
     def _too_many(self) -> bool:
         return len(self._pending) > max(_MANY, self._order.known // 2)
@@ -156,18 +253,6 @@ class PaneModel:
         self.fault, self._parsed, self.in_force = None, parsed, text
         self._retest()
         self._arrange()
-
-    @property
-    def sifting(self) -> int | None:
-        """How many hundredths of the rows the filter has gone through, from the top; None when it is through."""
-        return 100 * self._order.sifted // max(1, self.known) if self._order.sifting else None
-
-    def sift(self) -> bool:
-        """Have the filter go through more rows, so few that no key waits for it; whether some are left."""
-        anchor = self._anchor()
-        left = self._order.sift(_TESTED_AT_ONCE)
-        self._settle(anchor)
-        return left
 
     def next_scope(self) -> str:
         """Show the next kind of rows, and after the last one all of them; answers which. Needs a pane with scopes."""
@@ -206,7 +291,7 @@ class PaneModel:
         self.scope, self.sort, self.descending = held.scope, held.sort, held.descending
         self.show_columns(held.columns)
         self.filter_by(held.filter)
-        at = None if held.cursor is None else self._order.position(held.cursor)
+        at = None if held.cursor is None else self.position_of(held.cursor)
         if at is not None:
             self.move_to(at)
         elif held.cursor is None:
@@ -233,10 +318,12 @@ class PaneModel:
 
     def position_of(self, key: Key) -> int | None:
         """Where the row of that key is, from the top; None when it is gone or hidden."""
+        self._read_early(key)
         return self._order.position(key)
 
     def knows(self, key: Key) -> bool:
         """Whether there is a row of that key, shown or not."""
+        self._read_early(key)
         return self._order.row(key) is not None
 
     def selected(self) -> Any | None:
@@ -291,7 +378,7 @@ class PaneModel:
 
     def mark_range(self) -> bool:
         """Mark all rows from the one that was marked last to the cursor; False when there is no such one in sight."""
-        self._order.finish()
+        self._finish()
         at, last = self.position, self._marked_last
         begun = None if last is None else self._order.position(last)
         if at is None or begun is None:
@@ -303,7 +390,7 @@ class PaneModel:
 
     def mark_shown(self) -> None:
         """Mark every row that the filter shows; when all of them are, take these marks back."""
-        self._order.finish()
+        self._finish()
         shown = list(self._order.keys_between(0, len(self)))
         if all(key in self.marks for key in shown):
             for key in shown:
@@ -330,7 +417,7 @@ class PaneModel:
 
     def picked(self) -> list[Any]:
         """The marked rows, or all that are shown where none is marked, in the order in which they are shown."""
-        self._order.finish()
+        self._finish()
         shown = self._order.keys_between(0, len(self))
         if not self.marks:
             return [self._order.row(key) for key in shown]
@@ -342,10 +429,6 @@ class PaneModel:
     def marked_hidden(self) -> int:
         """How many of the marked rows the filter hides."""
         return sum(self._order.position(key) is None for key in self.marks)
-
-    def _unmark_gone(self, looked_at: Iterable[Key]) -> None:
-        if self.marks:
-            self.unmark([key for key in looked_at if key in self.marks and self._order.row(key) is None])
 
     # ---------------------------------------------------------------------------------------- window
 

@@ -1,4 +1,4 @@
-"""The order of a table's rows, kept while rows come, change and go: never sorted again as a whole.
+"""The order of a table's rows, kept while rows come, change and go.
 
 A change costs O(log n), and so does the position of a key; the rows on the screen are read by index. Rows that the
 filter does not let pass keep their place in the order of all, so that another filter sorts nothing; and what it lets
@@ -7,7 +7,7 @@ pass is found bit by bit, from the top, so that the first page of it is there at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -85,12 +85,14 @@ class Order:
             self._hide(key)
             self._all.remove((self._values.pop(key), key))
 
-    def replace(self, rows: Iterable[tuple[Key, Any]]) -> None:
-        """Other rows altogether, as after a new view: the one time that everything is sorted, and tested."""
-        self._rows = dict(rows)
-        self._sort()
+    def clear(self) -> None:
+        """All rows are gone."""
+        self._rows, self._values, self._all = {}, {}, SortedList()
         self._begin()
-        self.finish()
+
+    def keys(self) -> set[Key]:
+        """The keys of all rows, shown or not."""
+        return set(self._rows)
 
     def arrange(self, value: SortValue, *, descending: bool, test: Test | None) -> None:
         """Another order or another filter for the same rows; where the filter is another one, `sift` has to follow."""

@@ -518,8 +518,8 @@ class MainScreen(DeskScreen):
         desk, now = self.desk, self.desk.cores.now()
         table = self._table
         self.model.catch_up(desk.drawn_from)
-        if self.model.sifting is not None:
-            self.run_worker(self._sift(self.model), group="sift", exclusive=True)
+        if self.model.progress is not None:
+            self.run_worker(self._go_on(self.model), group="go on", exclusive=True)
         table.stale, table.empty = desk.stale, self._empty()
         table.draw(now)
         facts = self.query_one(FactsPanel)
@@ -539,11 +539,11 @@ class MainScreen(DeskScreen):
         self.query_one("#status", Lines).put(0, self._status(), told.place(desk, self.model))
         self.query_one("#footer", Lines).put(0, self._bar.hint() if self.typing else self.footer())
 
-    async def _sift(self, model: PaneModel) -> None:
-        """Have the filter go through the rest of a large table, between the keys; what it finds is drawn meanwhile."""
+    async def _go_on(self, model: PaneModel) -> None:
+        """Read and filter the rest of a large table, between the keys; what is found is drawn meanwhile."""
         left = True
         while left:
-            left = model.sift()
+            left = model.go_on()
             self.desk.wake()
             await asyncio.sleep(0)
 

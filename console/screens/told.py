@@ -114,8 +114,8 @@ def place(desk: Desk, model: PaneModel) -> list[Part]:
     """The order, and where in it the cursor is."""
     at = model.position
     where = "–" if at is None else f"{at + 1:,}"
-    if model.sifting is not None:
-        where = f"filtered {model.sifting} %  {where}"
+    if model.progress is not None:
+        where = f"{model.progress.doing} {model.progress.percent} %  {where}"
     of = f"{len(model):,}" if len(model) == model.known else f"{len(model):,} shown of {model.known:,}"
     order = model.pane.column(model.sort).title.lower()
     arrow = "▾" if model.descending else "▴"

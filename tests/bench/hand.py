@@ -15,10 +15,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from console.panes.model import PaneModel
+from console.panes.pane import Pane
 from console.panes.runs import RUNS
 from console.panes.sessions import SESSIONS
 from console.state import ConsoleState, add_rows, begin_view, end_view
@@ -72,9 +74,9 @@ def _tables(size: Size) -> None:
     end_view(state, "e.0")
     gc.freeze()
     for pane in (RUNS, SESSIONS):
-        model = PaneModel(pane)
-        model.resize(_PAGE)
-        model.catch_up(state)
+        model, page, whole = _opened(pane, state)
+        _row(table, pane.id, "first page of the pane", [page], "")
+        _row(table, pane.id, "all of it, between keys", [whole], "")
         for text in _FILTERS:
             found = [_filtered(model, text) for _ in range(size.rounds)]
             _row(table, pane.id, f"first page of {text}", [page for page, _ in found], "50 ms")
@@ -133,6 +135,19 @@ def _rows(count: int) -> Iterator[AnyRow]:
         )
 
 
+def _opened(pane: Pane[Any, ConsoleState], state: ConsoleState) -> tuple[PaneModel, float, float]:
+    """A pane that is looked at for the first time; the seconds to its first page, and until all rows are read."""
+    model = PaneModel(pane)
+    model.resize(_PAGE)
+    began = time.perf_counter()
+    model.catch_up(state)
+    model.window()
+    page = time.perf_counter() - began
+    while model.go_on():
+        pass
+    return model, page, time.perf_counter() - began
+
+
 def _filtered(model: PaneModel, text: str) -> tuple[float, float]:
     """Seconds to the first page of a filter, and until all rows are tested."""
     model.filter_by("")
@@ -140,7 +155,7 @@ def _filtered(model: PaneModel, text: str) -> tuple[float, float]:
     model.filter_by(text)
     model.window()
     page = time.perf_counter() - began
-    while model.sift():
+    while model.go_on():
         pass
     return page, time.perf_counter() - began
 

@@ -110,6 +110,8 @@ async def _measure(count: int, order: str, *, frames: int) -> tuple[float, list[
         started = time.process_time()
         _fill(state, rows)
         app.draw()
+        while model.go_on():
+            pass
         await _painted(app)
         fill = time.process_time() - started
         model.move_to(count // 2)

@@ -13,7 +13,7 @@ from console.panes.catalog import BEHIND, PANES
 from console.panes.filter import Filter, parse
 from console.panes.journal import JOURNAL
 from console.panes.layout import arrange
-from console.panes.model import PaneModel
+from console.panes.model import HowFar, PaneModel
 from console.panes.order import Order
 from console.panes.pane import session_target
 from console.panes.runs import RUNS, RunLine, run_state
@@ -41,7 +41,7 @@ from core.protocol import (
 from tests.console.rows import AT, a_cost, a_finding, a_pin, a_queue, a_run, a_seat, a_session
 from tests.console.test_state import seen
 
-_NOW = 1_776_427_200_000
+NOW = 1_776_427_200_000
 
 
 def runs(*numbers: int) -> list[AnyRow]:
@@ -54,13 +54,19 @@ def showing(state: ConsoleState, height: int = 5) -> PaneModel:
     model.sort_by("seq", descending=True)
     model.resize(height)
     model.catch_up(state)
+    read_through(model)
     return model
+
+
+def read_through(model: PaneModel) -> None:
+    while model.go_on():
+        pass
 
 
 def happen(state: ConsoleState, model: PaneModel, *events: Any) -> None:
     for event in events:
         reduce(state, event)
-    model.note(state.take_changed(_NOW))
+    model.note(state.take_changed(NOW))
     model.catch_up(state)
 
 
@@ -166,12 +172,11 @@ def test_the_first_page_of_a_filter_is_there_at_once_and_the_cursor_stays() -> N
     model.pane = replace(model.pane, search=search)
     model.filter_by("s")
     assert len(tested) <= 1_501
-    how_far = [model.sifting]
+    how_far = model.progress
     assert model.cursor == chosen, "found by its key, though its place is far down"
     assert len(model) == 1_501
-    while model.sift():
-        pass
-    assert [*how_far, model.sifting] == [12, None]
+    read_through(model)
+    assert (how_far, model.progress) == (HowFar("filtered", 12), None)
     assert (len(model), model.cursor, model.position) == (12_000, chosen, 11_000)
     assert len(tested) == 12_000
     model.filter_by("s1")
@@ -375,6 +380,7 @@ def test_many_changes_at_once_end_in_the_same_order() -> None:
     state = seen(*runs(*range(3_000)))
     model = showing(state)
     happen(state, model, *(moved(n, 5_000 - n) for n in range(2_500)))
+    read_through(model)
     assert shown(model)[:2] == ["run-0", "run-1"]
     assert len(model) == 3_000
 
@@ -385,7 +391,7 @@ def test_a_pane_that_nobody_looks_at_collects_no_keys_for_ever() -> None:
     for number in range(10, 3_010):
         reduce(state, moved(number, number))
         reduce(state, gone(number))
-        model.note(state.take_changed(_NOW))
+        model.note(state.take_changed(NOW))
     model.frozen = True
     assert model.held_back <= 1_000, "what it remembers of rows that are long gone"
     model.frozen = False
@@ -461,10 +467,10 @@ def test_every_row_of_every_pane_can_be_drawn_sorted_and_searched(pane: Any) -> 
     assert rows
     for column in pane.columns:
         assert sorted(column.sort(row) for row in rows)
-        assert all(column.cell(row, _NOW).text for row in rows) or column.id in ("time", "of", "details")
+        assert all(column.cell(row, NOW).text for row in rows) or column.id in ("time", "of", "details")
     for row in rows:
         assert pane.search(row).strip()
-        assert pane.facts(row, _NOW)
+        assert pane.facts(row, NOW)
         assert pane.target(state, row) is not None
     assert pane.column(pane.sort)
     assert pane.row(state, "no such key" if pane.id != "journal" else 10**9) is None
@@ -489,7 +495,7 @@ def test_an_abort_that_nobody_confirmed_is_a_forced_one(state: Any, exit_code: i
 def test_who_lags_and_what_is_gone_is_seen_in_the_row() -> None:
     def cells(**changes: Any) -> tuple[str, str, str]:
         line = RunLine(a_run(**changes), None, None)
-        follow, fill = (RUNS.column(name).cell(line, _NOW) for name in ("followers", "buffer"))
+        follow, fill = (RUNS.column(name).cell(line, NOW) for name in ("followers", "buffer"))
         return follow.text, follow.tone, fill.text
 
     at = [Follower(name="ann", seq=70), Follower(name="bob", seq=100)]
@@ -503,8 +509,8 @@ def test_a_session_that_is_reserved_says_what_for() -> None:
     state = seen(a_session(maintenance="compaction"))
     line = SESSIONS.row(state, "api:ann/1")
     assert line is not None
-    assert SESSIONS.column("turn").cell(line, _NOW).text == "◧ reserved"
-    assert {fact.label: fact.text for fact in SESSIONS.facts(line, _NOW)}["reserved for"] == "compaction"
+    assert SESSIONS.column("turn").cell(line, NOW).text == "◧ reserved"
+    assert {fact.label: fact.text for fact in SESSIONS.facts(line, NOW)}["reserved for"] == "compaction"
     assert "reserved compaction" in SESSIONS.search(line)
 
 
@@ -526,13 +532,13 @@ def test_a_run_and_its_session_show_what_they_are_at(changes: dict[str, Any], st
     run = a_run(**changes)
     line = RunLine(run, None, None)
     assert run_state(run).text == state
-    assert RUNS.column("doing").cell(line, _NOW).text == doing
+    assert RUNS.column("doing").cell(line, NOW).text == doing
     assert doing == "–" or doing in RUNS.search(line)
     of_session = SESSIONS.row(seen(a_session(run_id=run.run_id), run), run.session_key)
     assert of_session is not None
-    assert SESSIONS.column("doing").cell(of_session, _NOW).text == doing
+    assert SESSIONS.column("doing").cell(of_session, NOW).text == doing
     assert doing == "–" or doing in SESSIONS.search(of_session)
-    shown = {fact.label: fact.text for fact in SESSIONS.facts(of_session, _NOW)}
+    shown = {fact.label: fact.text for fact in SESSIONS.facts(of_session, NOW)}
     assert shown.get("doing", "–") == doing
 
 
@@ -545,7 +551,7 @@ def test_a_session_follows_what_its_run_is_at() -> None:
         happen(state, model, Progress(runs=[a_run(**changes)], at=AT))
         line = model.selected()
         assert line is not None
-        seen_there.append(SESSIONS.column("doing").cell(line, _NOW).text)
+        seen_there.append(SESSIONS.column("doing").cell(line, NOW).text)
     assert seen_there == ["▸ bash", "asks: bash", "–"]
 
 
@@ -565,7 +571,7 @@ def test_how_full_a_sessions_context_is(tokens: int, context_tokens: int, text: 
     state = seen(a_queue(context_tokens=context_tokens), a_session(), ended)
     line = SESSIONS.row(state, "api:ann/1")
     assert line is not None
-    cell = SESSIONS.column("context").cell(line, _NOW)
+    cell = SESSIONS.column("context").cell(line, NOW)
     assert (cell.text, cell.tone) == (text, tone)
 
 
