@@ -1,4 +1,4 @@
-"""`maitred` on a pseudo-terminal of its own, on a core of its own, with its screen read and its costs at hand."""
+"""A console on a pseudo-terminal of its own, on a core of its own, with its screen read and its costs at hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ import pyte
 from tests.bench.processes import cores, cpu_seconds, environment, resident_mb, stop
 
 _COLUMNS, _LINES = 140, 40
+MAITRED = (sys.executable, "-m", "console")
 _PANES = ("queues", "runs", "sessions", "strikes", "cost", "journal", "findings")
 """Words that stand on the screen when every pane has been painted, in whatever case."""
 _PATIENCE = 20.0
@@ -130,14 +131,17 @@ class Watched:
 
 
 @contextlib.contextmanager
-def on_terminal(home: Path, *arguments: str) -> Iterator[Watched]:
-    """Run `maitred` with these arguments and an empty home; it is asked to leave at the end."""
+def on_terminal(home: Path, *arguments: str, program: Sequence[str] = MAITRED) -> Iterator[Watched]:
+    """Run `maitred`, or another program, with these arguments and an empty home; it is asked to leave at the end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
     variables = {**environment(home), "MAITRED_SERVER_PORT": "0", "COLORTERM": "truecolor"}
+    if program is not MAITRED:
+        # our packages are none of its
+        del variables["PYTHONPATH"]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "console", *arguments],
+        [*program, *arguments],
         env=variables,
         stdin=theirs,
         stdout=theirs,
