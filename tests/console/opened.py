@@ -13,6 +13,9 @@ from textual.widgets import Button
 from console.app import ConsoleApp
 from tests.console.fake_core import FakeCore
 
+FRAMES = 250
+"""Frames a second: what is on its way to the screen is there within a few milliseconds."""
+
 
 class Opened:
     """The app, its core, and the pilot that presses its keys."""
@@ -74,7 +77,7 @@ async def opened(
     core: FakeCore, *, size: tuple[int, int] = (80, 24), wait: bool = True, **options: Any
 ) -> AsyncIterator[Opened]:
     """Open the console over this core, and wait until it is live."""
-    app = ConsoleApp(core, **({"frames_per_second": 30} | options))
+    app = ConsoleApp(core, **({"frames_per_second": FRAMES} | options))
     async with app.run_test(size=size) as pilot:
         console = Opened(app, core, pilot)
         if wait:

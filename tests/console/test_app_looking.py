@@ -14,7 +14,7 @@ from console.screens.session import SessionScreen
 from core.errors import FolderInUse, SettingsError
 from core.protocol import Core, Message, Noticed, RunChanged, SessionChanged
 from tests.console.fake_core import FakeCore
-from tests.console.opened import Opened, opened
+from tests.console.opened import FRAMES, Opened, opened
 from tests.console.rows import AT, a_cost, a_pin, a_queue, a_run, a_seat, a_session
 
 
@@ -283,7 +283,7 @@ async def test_it_paints_before_the_core_is_there() -> None:
         await there.wait()
         return FakeCore(a_run("r", session_key="at:last"))
 
-    app = ConsoleApp(later, frames_per_second=30)
+    app = ConsoleApp(later, frames_per_second=FRAMES)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause(0.1)
         console = Opened(app, FakeCore(), pilot)

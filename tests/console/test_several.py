@@ -22,7 +22,7 @@ from console.state import At, Changed, ConsoleState
 from core.clock import ManualClock
 from core.protocol import AbortRun, CostRow, Message, PauseAdmission, QueueChanged, RunChanged, ViewHead
 from tests.console.fake_core import FakeCore
-from tests.console.opened import Opened
+from tests.console.opened import FRAMES, Opened
 from tests.console.rows import AT, a_queue, a_run, a_seat, a_session
 
 
@@ -80,7 +80,7 @@ async def attached(
     cores = {"eu": a_core("eu", house=house), "us": a_core("us", house=house)}
     if lost:
         cores[lost].down = True
-    app = ConsoleApp(dict(cores), frames_per_second=30, embedded=False, first=first)
+    app = ConsoleApp(dict(cores), frames_per_second=FRAMES, embedded=False, first=first)
     async with app.run_test(size=size) as pilot:
         console = Several(app, cores, pilot)
         await console.sees("● 1 live" if lost else "● 2 live")
@@ -131,7 +131,7 @@ async def test_the_cores_themselves_have_a_pane_that_leads_to_their_runs() -> No
 
 async def test_a_console_over_one_core_has_neither_the_pane_nor_the_column() -> None:
     core = a_core("eu")
-    app = ConsoleApp({"eu": core}, frames_per_second=30, embedded=False)
+    app = ConsoleApp({"eu": core}, frames_per_second=FRAMES, embedded=False)
     async with app.run_test(size=(120, 30)) as pilot:
         console = Opened(app, core, pilot)
         await console.sees("● live")

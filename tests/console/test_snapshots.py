@@ -26,7 +26,7 @@ from console.panes.catalog import BEHIND, PANES
 from console.screens import session
 from core.protocol import Core
 from tests.console.busy_core import BusyCore
-from tests.console.opened import Opened
+from tests.console.opened import FRAMES, Opened
 from tests.console.pictures import MENUS, PICTURES, Picture, dialogs, seen
 
 _SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -53,7 +53,7 @@ class Pictured(ConsoleApp):
         super().__init__(
             one if picture.beside is None else {"eu-1": one, "us-1": picture.beside(core)},
             clock=core.clock,
-            frames_per_second=30,
+            frames_per_second=FRAMES,
             read_only=picture.read_only,
             playable=picture.playable,
             folder=Path("/home/ann/.local/state/maitred"),
