@@ -71,6 +71,21 @@ class Bulk:
 
 
 @dataclass(slots=True)
+class Exporting:
+    """An export that is under way."""
+
+    what: str
+    rows: int
+    done: int = 0
+    stopped: bool = False
+    """The operator does not want it any more."""
+
+    def text(self) -> str:
+        """How far it is."""
+        return f"exporting {self.what}: {100 * self.done // self.rows} % …"
+
+
+@dataclass(slots=True)
 class Desk:
     """The cores, the hands, the keys and the looks of one console.
 
@@ -108,7 +123,7 @@ class Desk:
     keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One after the other changes the file of these."""
     bulk: Bulk | None = None
-    exporting: bool = False
+    exporting: Exporting | None = None
     watching: list[PaneModel] = field(default_factory=list)
     """Models beside those of the seven panes that want to know what changed."""
 

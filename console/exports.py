@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -27,15 +27,25 @@ class Unwritten(NamedTuple):
     why: str
 
 
-async def write(folder: Path, stem: str, suffix: str, pieces: Iterable[str]) -> Written | Unwritten:
+async def write(
+    folder: Path,
+    stem: str,
+    suffix: str,
+    pieces: Iterable[str],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Written | Unwritten:
     """Write a new file ``stem.suffix`` into the folder, which is made if it is missing.
 
-    The pieces are made here and now, one between two frames, and written in another thread. Who cancels this finds
-    nothing of the file either.
+    The pieces are made here and now, one between two frames, and written in another thread. It ends when `stopped`
+    says so, and then as when it is cancelled there is nothing of the file either.
     """
     file = _NewFile(folder, stem, suffix)
     try:
         for piece in pieces:
+            if stopped():
+                file.discard()
+                return Unwritten("it was stopped")
             await asyncio.to_thread(file.write, piece.encode())
         return Written(await asyncio.to_thread(file.close))
     except OSError as error:

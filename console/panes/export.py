@@ -18,7 +18,7 @@ from console.text import neutral
 
 Format = Literal["csv", "jsonl"]
 
-_ROWS_AT_ONCE = 100
+ROWS_AT_ONCE = 100
 """So many rows make a chunk: no longer than a frame may wait."""
 
 _LONGEST = 32_000
@@ -35,8 +35,8 @@ def chunks(how: Format, columns: Columns, rows: Sequence[Any], now: Callable[[],
     lines = _csv_lines if how == "csv" else _json_lines
     if how == "csv":
         yield _csv_text([[cell_text(column.title) for column in columns]])
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        yield lines(columns, rows[start : start + _ROWS_AT_ONCE], now())
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield lines(columns, rows[start : start + ROWS_AT_ONCE], now())
 
 
 def cell_text(text: str) -> str:

@@ -5,6 +5,7 @@ What the screen shows does not change here: that is left to the event that comes
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,8 @@ from core.protocol import (
 )
 
 _BUSY = "busy"
+_PATIENCE_SECONDS = 0.15
+"""Without an answer by then, the operator is told that one is awaited."""
 _NOTHING_TO_UNDO = "nothing to undo: only the last mark, pause or model can be taken back"
 _FEW = 2
 """What one act is taken back by, at most; more were an act on many."""
@@ -179,7 +182,7 @@ async def _ask(
     from console.screens.ask import AskScreen, Question
 
     core = desk.core_of(target)
-    preview = await desk.acting.preview(command, core.feed)
+    preview = await _preview(desk, command, core)
     if isinstance(preview, Refused):
         desk.say(f"{name(command)} refused: {preview.message}", "warn")
         return None
@@ -205,6 +208,22 @@ async def _ask(
     # its run or generation, and may well have moved on since.
     cursor = preview.cursor if many else None
     return msgspec.structs.replace(command, reason=answer.reason or REASON, cursor=cursor)
+
+
+async def _preview(desk: Desk, command: AnyCommand, core: Attached) -> Preview | Refused:
+    """What it would lose; that the core is asked is told when the answer does not come at once."""
+    asking = asyncio.create_task(desk.acting.preview(command, core.feed))
+    try:
+        done, _ = await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
+        if not done:
+            desk.say(
+                f"{name(command)} {aim(command)}{_there(desk, core)}: asking what would be lost …", "dim"
+            )
+            _ = await asyncio.wait({asking})
+            desk.say("")
+        return asking.result()
+    finally:
+        asking.cancel()
 
 
 def _there(desk: Desk, core: Attached) -> str:

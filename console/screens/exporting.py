@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from console.desk import Desk
+from console.desk import Desk, Exporting
 from console.exports import Unwritten, Written, write
-from console.panes.export import Format, chunks
+from console.panes.export import ROWS_AT_ONCE, Format, chunks
 from console.panes.model import PaneModel
 from console.panes.pane import Column
 from console.screens.menu import Choice, Menu
@@ -30,8 +30,8 @@ def export_of(desk: Desk, model: PaneModel) -> Export | str:
     """What an export of this pane would write, or why there is none."""
     if desk.folder is None:
         return "this console keeps no files, so nothing can be exported from it"
-    if desk.exporting:
-        return "an export is under way: wait until it says where it is"
+    if desk.exporting is not None:
+        return f"{desk.exporting.text()} esc stops it"
     rows = model.picked()
     if not rows:
         return "there is nothing here to export"
@@ -52,15 +52,22 @@ def format_menu(export: Export) -> Menu:
 
 
 async def carry_out(desk: Desk, export: Export, how: Format) -> None:
-    """Write it, and say where it is."""
-    desk.say(f"◐ exporting {export.what} …")
+    """Write it, and say where it is; escape stops it."""
+    exporting = desk.exporting = Exporting(export.what, len(export.rows))
+    desk.say("")
     stem = f"{export.pane}-{compact(desk.cores.now())}"
-    desk.exporting = True
+    pieces = chunks(how, export.columns, export.rows, desk.cores.now)
+
+    def told() -> Iterator[str]:
+        for piece in pieces:
+            yield piece
+            exporting.done = min(exporting.done + ROWS_AT_ONCE, exporting.rows)
+            desk.wake()
+
     try:
-        pieces = chunks(how, export.columns, export.rows, desk.cores.now)
-        answer = await write(export.folder, stem, how, pieces)
+        answer = await write(export.folder, stem, how, told(), stopped=lambda: exporting.stopped)
     finally:
-        desk.exporting = False
+        desk.exporting = None
     match answer:
         case Written(path):
             # the name first: in a narrow line the end is cut, and the folder was told before

@@ -220,8 +220,9 @@ class MainScreen(DeskScreen):
         self.desk.say("only the runs of this instance; esc shows all")
 
     def _escape(self) -> None:
-        if self.desk.bulk is not None:
-            self.desk.bulk.stopped = True
+        work = self.desk.bulk or self.desk.exporting
+        if work is not None:
+            work.stopped = True
             self.desk.hurry()
             return
         if self.model.marks and not self._bar.is_open:

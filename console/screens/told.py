@@ -104,9 +104,10 @@ def how_shown(desk: Desk, model: PaneModel, *, frozen_at: int) -> list[Part]:
     if model.marks:
         hidden = f", {model.marked_hidden:,} hidden" if model.marked_hidden else ""
         parts.append(Part(f"▪ {len(model.marks):,} marked{hidden}  ", look.style("accent")))
-    if desk.bulk is not None:
-        stops = "stopping" if desk.bulk.stopped else "esc stops it"
-        parts.append(Part(f"◐ {desk.bulk.text()} {stops}  ", look.style("warn")))
+    for work, tone in ((desk.bulk, "warn"), (desk.exporting, "accent")):
+        if work is not None:
+            stops = "stopping" if work.stopped else "esc stops it"
+            parts.append(Part(f"◐ {work.text()} {stops}  ", look.style(tone)))
     return parts
 
 

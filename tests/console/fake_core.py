@@ -90,7 +90,7 @@ class FakeCore:
         """What was asked for of histories: before, after."""
         self.searched: list[str] = []
         self.slow = asyncio.Event()
-        """While it is cleared, nobody gets an answer about messages."""
+        """While it is cleared, nobody gets an answer about messages, or what a command would lose."""
         self.slow.set()
         self.down = False
         self.closed = 0
@@ -253,6 +253,7 @@ class FakeCore:
 
     async def preview(self, command: AnyCommand) -> Preview:
         self._reach()
+        await self.slow.wait()
         self.previewed.append(command)
         targets = 1
         if isinstance(command, MarkDirty) and command.session_key is None:

@@ -97,6 +97,19 @@ async def test_every_button_does_what_its_label_says() -> None:
                 assert [type(command) for command in console.core.executed] == expected[label]
 
 
+async def test_a_core_that_does_not_say_at_once_what_would_be_lost_is_waited_for_and_that_is_told() -> None:
+    core = a_house()
+    async with opened(core) as console:
+        core.slow.clear()
+        await console.press("X")
+        await console.sees("abort run run-1: asking what would be lost …")
+        core.slow.set()
+        await asked(console)
+        await console.press("escape")
+        await console.sees("nothing was done")
+        assert console.sent() == []
+
+
 async def test_a_reason_goes_along_and_is_no_consent() -> None:
     async with opened(a_house()) as console:
         await console.press("X")

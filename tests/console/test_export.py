@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual import events
 
+from console import exports
 from console.exports import Unwritten, Written, write
 from console.panes.catalog import BEHIND, PANES
 from console.panes.export import cell_text, chunks
@@ -203,6 +205,20 @@ async def test_who_leaves_meanwhile_finds_nothing_of_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_what_is_stopped_is_taken_away(tmp_path: Path) -> None:
+    written: list[str] = []
+
+    def pieces() -> Iterator[str]:
+        for piece in ("first", "second", "third"):
+            written.append(piece)
+            yield piece
+
+    answer = await write(tmp_path, "runs", "csv", pieces(), stopped=lambda: len(written) > 1)
+    assert answer == Unwritten("it was stopped")
+    assert list(tmp_path.iterdir()) == []
+    assert len(written) == 2
+
+
 async def test_between_two_pieces_others_have_their_turn(tmp_path: Path) -> None:
     turns = 0
 
@@ -275,6 +291,33 @@ async def test_escape_writes_nothing_and_so_does_an_empty_pane(tmp_path: Path) -
         await console.sees("nothing was exported")
         await console.press("7", "x")
         await console.sees("nothing here to export")
+        assert files(tmp_path) == []
+
+
+async def test_a_long_export_says_how_far_it_is_and_escape_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, real = threading.Semaphore(0), exports._NewFile.write
+
+    def slow(self: exports._NewFile, data: bytes) -> None:
+        assert go_on.acquire(timeout=20)
+        real(self, data)
+
+    monkeypatch.setattr(exports._NewFile, "write", slow)
+    many = FakeCore(*(a_run(f"run-{n}", session_key=f"api:ann/{n}") for n in range(1_000)))
+    async with opened(many, size=SIZE, folder=tmp_path) as console:
+        try:
+            await console.press("x", "j")
+            await console.sees("exporting 1,000 rows: 0 % … esc stops it")
+            go_on.release(3)
+            await console.sees("exporting 1,000 rows: 30 % … esc stops it")
+            await console.press("x")
+            await console.sees("30 % … esc stops it")
+            await console.press("escape")
+            await console.sees("stopping")
+        finally:
+            go_on.release(100)
+        await console.sees("✗ nothing was exported: it was stopped")
         assert files(tmp_path) == []
 
 
