@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -11,6 +12,12 @@ pytest_plugins = ["tests.storage.fixture", "tests.upstream.fixture"]
 
 _OURS = ("MAITRED_CONFORMANCE", "MAITRED_TEST_POSTGRES")
 """Variables that are for the tests, not for what they test."""
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: looking through it with every collection is a good part of what tests would take."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from console.panes.sessions import SESSIONS
 from tests.processes.processes import House
 from tests.processes.terminal import Terminal
 from tests.sandbox.seen import Console, Seen, check_nothing_is_left
@@ -304,6 +305,10 @@ def test_another_size_while_it_lives(house: House) -> None:
         console.on("sessions")
         # more than the small screen can show, and the cursor on one that will not be in sight there
         console.until(lambda seen: len(seen.rows) > 20, "many sessions", seconds=40)
+        # an order that stands still: by what they cost, the row under the cursor may go out of sight by itself
+        columns = [column.id for column in SESSIONS.columns]
+        console.press(*"s" * ((columns.index("session") - columns.index(SESSIONS.sort)) % len(columns)))
+        console.until(lambda seen: "by session" in seen.status, "the order by name")
         console.press(HOME, *[DOWN] * 19, "y")
         seen = console.until(
             lambda seen: f"copied: {seen.facts.get('session')}" in seen.status, "the key under the cursor"
