@@ -8,6 +8,7 @@ from console import units
 from console.actions import Target
 from console.panes.findings import finding_name, finding_subject
 from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
+from console.panes.seats import seat_target
 from console.state import ConsoleState, Entry
 from console.times import moment
 from core.protocol import (
@@ -171,10 +172,38 @@ def _target(state: ConsoleState, entry: Entry) -> Target:
             return session_target(state, run.session_key, run_id=run.run_id)
         case SessionChanged() | SessionGone() | PinChanged() | PinGone() | CostChanged() | RunGone():
             return session_target(state, subject(entry.event))
-        case Acted(target=target) if target in state.rows.sessions:
-            return session_target(state, target)
+        case SeatChanged(seat=seat):
+            return _of_user(state, seat.user_id)
+        case SeatGone(user_id=user_id):
+            return _of_user(state, user_id)
+        case QueueChanged(queue=queue):
+            return _of_model(state, queue.model)
+        case Acted(target=target):
+            return _acted_on(state, target)
         case _:
             return Target(label=subject(entry.event))
+
+
+def _acted_on(state: ConsoleState, name: str) -> Target:
+    """What an act names: a session, a run, a user or a model, as far as there is one of that name."""
+    rows = state.rows
+    if name in rows.sessions:
+        return session_target(state, name)
+    if name in rows.runs:
+        return session_target(state, rows.runs[name].session_key, run_id=name)
+    if name in rows.seats:
+        return _of_user(state, name)
+    return _of_model(state, name) if name in rows.queues else Target(label=name)
+
+
+def _of_user(state: ConsoleState, user_id: str) -> Target:
+    seat = state.rows.seats.get(user_id)
+    return Target(label=user_id, user_id=user_id) if seat is None else seat_target(seat)
+
+
+def _of_model(state: ConsoleState, model: str) -> Target:
+    queue = state.rows.queues.get(model)
+    return Target(label=model, model=model, paused=queue is not None and queue.paused)
 
 
 JOURNAL: Pane[Entry, ConsoleState] = Pane(

@@ -96,8 +96,8 @@ def _facts(line: SeatLine, now: int) -> list[Fact]:
     ]
 
 
-def _target(state: ConsoleState, line: SeatLine) -> Target:
-    seat = line.seat
+def seat_target(seat: SeatRow) -> Target:
+    """What a command aims at whose cursor is on somebody's seat."""
     return Target(
         label=seat.user_id,
         user_id=seat.user_id,
@@ -194,7 +194,7 @@ SEATS: Pane[SeatLine, ConsoleState] = Pane(
     changed=lambda changed: changed.of("seats"),
     search=lambda line: f"{line.seat.user_id} {line.seat.model} {line.seat.state} {line.seat.access_tier}",
     facts=_facts,
-    target=_target,
+    target=lambda state, line: seat_target(line.seat),
     worth=("admit", "evict", "ban", "why"),
     empty=("No seats: nobody has asked for this model, or everybody has left.",),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console.actions import Target
 from console.panes.filter import Filter, parse, term
+from console.panes.journal import JOURNAL, subject
 from console.panes.links import LETTER_OF, links_of
 from console.panes.model import PaneModel
 from console.panes.pane import session_target
@@ -16,7 +18,16 @@ from console.screens.menu import Menu
 from console.screens.session import SessionScreen
 from console.state import At, ConsoleState, CostKey, reduce
 from console.text import neutral
-from core.protocol import RunChanged, RunGone, SessionGone
+from core.protocol import (
+    Acted,
+    AnyEvent,
+    QueueChanged,
+    RunChanged,
+    RunGone,
+    SeatChanged,
+    SeatGone,
+    SessionGone,
+)
 from tests.console.fake_core import FakeCore
 from tests.console.opened import Opened, opened
 from tests.console.rows import a_cost, a_pin, a_queue, a_run, a_seat, a_session
@@ -98,6 +109,35 @@ def test_what_is_not_there_is_not_led_to() -> None:
     assert [link.id for link in links_of(state.rows, session_target(state, "api:cid/3"))] == ["session"]
     assert links_of(state.rows, session_target(state, "gone")) == []
     assert links_of(state.rows, Target(label="x", run_id="gone", model="gone")) == []
+
+
+def acted(target: str) -> Acted:
+    return Acted(
+        command_id="c", actor="olga", action="abort", target=target, reason="", outcome="done", message=""
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "leads_to"),
+    [
+        (SeatChanged(what="queued", seat=a_seat("ann", model="gpt")), ["sessions", "runs", "seat", "queue"]),
+        (SeatGone(what="expired", user_id="ann", model="gpt"), ["sessions", "runs"]),
+        (QueueChanged(queue=a_queue("gpt")), ["queue"]),
+        (acted("run-2"), ["session", "run", "sessions", "runs", "seat", "queue"]),
+        (acted("api:bob/2"), ["session", "run", "sessions", "runs", "seat", "queue"]),
+        (acted("ann"), ["sessions", "runs", "seat", "queue"]),
+        (acted("gpt"), ["queue"]),
+        (acted("nobody"), []),
+    ],
+)
+def test_what_the_journal_tells_of_leads_there(event: AnyEvent, leads_to: list[str]) -> None:
+    state = a_state()
+    reduce(state, event)
+    (entry,) = state.journal
+    target = JOURNAL.target(state, entry)
+    assert target.label in (subject(event), target.session_key)
+    found = [link.id for link in links_of(state.rows, target)]
+    assert found == leads_to
 
 
 def test_a_cost_leads_to_its_user_or_model() -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.settings import Settings, load
 
-on_one_file = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+on_one_file = settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 
 
 def keys(section: type[msgspec.Struct], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
