@@ -38,7 +38,7 @@ def complete(pane: Pane[Any, Any], text: str, cursor: int, rows: Iterable[Any], 
         options = tuple(f"{minus}{name}:" for name in names) if prefix or minus else ()
         return Completion(start, options[:_MOST])
     minus, name, sign, value = named.groups()
-    column = next((each for each in pane.columns if each.id == name.lower()), None)
+    column = pane.named(name)
     if column is None:
         return Completion(start, ())
     shown: dict[str, int] = {}

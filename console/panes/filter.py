@@ -44,10 +44,14 @@ class Fault(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter that can be used. No `test` lets everything pass; `timed` ones may change their mind as time goes on."""
+    """A filter that can be used. No `test` lets everything pass; `timed` ones may change their mind as time goes on.
+
+    `no_columns` are words before a colon that name no column, and so were looked for as they stand.
+    """
 
     test: Test | None
     timed: bool = False
+    no_columns: tuple[str, ...] = ()
 
 
 def term(column: str, value: str) -> str:
@@ -83,7 +87,7 @@ def parse(pane: Pane[Any, Any], text: str, now: Callable[[], int] = lambda: 0) -
             raise _Faulty(Fault(parser.at, 1, "nothing is open here that this could close"))
     except _Faulty as faulty:
         return faulty.fault
-    return Filter(test, parser.timed)
+    return Filter(test, parser.timed, tuple(parser.no_columns))
 
 
 class _Parser:
@@ -92,6 +96,7 @@ class _Parser:
     def __init__(self, pane: Pane[Any, Any], text: str, now: Callable[[], int]) -> None:
         self.at = 0
         self.timed = False
+        self.no_columns: list[str] = []
         self._pane = pane
         self._text = text
         self._now = now
@@ -148,20 +153,15 @@ class _Parser:
     def _too_deep(self) -> Test:
         raise _Faulty(Fault(self.at, 1, f"more than {_DEEPEST} groups within one another"))
 
-    def _column(self, name: str) -> Column[Any] | None:
-        """The column of that id, else of that heading: what stands above a column is what one types."""
-        columns = self._pane.columns
-        by_id = next((each for each in columns if each.id == name), None)
-        return by_id or next((each for each in columns if each.title.lower() == name), None)
-
     def _term(self) -> Test | None:
         text = self._text
         named = _TERM.match(text, self.at) if text[self.at] != '"' else None
         if named is None:
             return self._anywhere(self._value())
-        column = self._column(named[1].lower())
+        column = self._pane.named(named[1])
         if column is None:
             if named[2] is not None:
+                self.no_columns.append(named[1])
                 return self._anywhere(self._value())
             names = ", ".join(each.id for each in self._pane.columns)
             why = f"there is no column {named[1]!r}; there are: {names}. Words with signs stand in quotes"

@@ -139,4 +139,5 @@ def _over(column: Column[R], sources: Sources) -> Column[RowOf[R]]:
         column.grow,
         column.ideal,
         raw=raw,
+        also=column.also,
     )

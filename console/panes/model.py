@@ -205,6 +205,11 @@ class PaneModel:
             self.marks.pop(key, None)
 
     @property
+    def no_columns(self) -> tuple[str, ...]:
+        """What the filter says before a colon as if it were a column, and the pane has none of that name."""
+        return self._parsed.no_columns
+
+    @property
     def progress(self) -> HowFar | None:
         """What it does bit by bit, and how far it is; None when nothing is left to do."""
         if self._unread is not None:

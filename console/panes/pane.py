@@ -53,6 +53,8 @@ class Column(Generic[R]):
     """How it sorts among rows of several cores, where what it sorts by otherwise is each core's own."""
     raw: Callable[[R, int], Raw] | None = None
     """What its cell says, for machines; without it that is the cell's text, by the column's id."""
+    also: tuple[str, ...] = ()
+    """What other panes call it: a filter may, too."""
 
     def values(self, row: R, now: int) -> Raw:
         """What its cell says, for machines."""
@@ -97,6 +99,19 @@ class Pane(Generic[R, S]):
     """Whether all instances of one house tell the same rows."""
     stale: Callable[[R], bool] = lambda row: False
     """Whether a row may no longer be so, while others are."""
+
+    def named(self, name: str) -> Column[R] | None:
+        """The column that a filter calls so: by its id, else by its heading, else as other panes call it."""
+        wanted = name.lower()
+        for names in (
+            lambda each: (each.id,),
+            lambda each: (each.title.lower(),),
+            lambda each: each.also,
+        ):
+            found = next((each for each in self.columns if wanted in names(each)), None)
+            if found is not None:
+                return found
+        return None
 
     def column(self, column_id: str) -> Column[R]:
         """The column of that id; raises KeyError."""

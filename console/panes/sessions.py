@@ -195,6 +195,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             lambda line, now: _marked(line),
             lambda line: line.session.run_id is None,
             raw=lambda line, now: {"run_id": line.session.run_id, "maintenance": line.session.maintenance},
+            also=("state",),
         ),
         Column(
             "session",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -37,6 +38,7 @@ from console.widgets.table import LiveTable
 if TYPE_CHECKING:
     from console.panes.export import Format
 
+_LINE = 72
 _WIDE, _TALL = 112, 34
 _BESIDE: dict[Layout, str] = {
     "all": "the facts of the row, and the latest of the journal",
@@ -559,11 +561,21 @@ class MainScreen(DeskScreen):
             return ("Loading the view …" if feed.link == "loading" else "Starting the core …",)
         if self.model.filter and self.model.known:
             esc = "goes back" if self._trail.brought(self.model) else "drops it"
-            return (f"No row matches the filter {self.model.filter!r}; esc {esc}.",)
+            told = f"No row matches the filter {self.model.filter!r}; esc {esc}."
+            return (told, *self._no_such_columns())
         text = "\n".join(self.model.pane.empty)
         if self.desk.fresh or "{curl}" in text:
             text += f"\nOr look at a busy house with invented people first: {self.desk.way_to_sandbox}"
         return tuple(text.replace("{curl}", self.desk.curl).split("\n"))
+
+    def _no_such_columns(self) -> list[str]:
+        """Who wrote a column that there is not learns which there are; session keys have colons, too."""
+        names = [f"{name}:" for name in self.model.no_columns]
+        if not names:
+            return []
+        columns = ", ".join(column.id for column in self.model.pane.columns)
+        were = "was" if len(names) == 1 else "were"
+        return wrap(f"{' and '.join(names)} {were} looked for as text; the columns here: {columns}", _LINE)
 
     @on(Lines.Pressed, "#scopes")
     def _scope_clicked(self, event: Lines.Pressed) -> None:

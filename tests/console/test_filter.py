@@ -14,12 +14,15 @@ from console.panes.filter import Fault, Filter, parse
 from console.panes.model import PaneModel
 from console.panes.pane import Cell, Column, Pane
 from console.panes.runs import RUNS, RunLine
+from console.panes.sessions import SESSIONS
 from console.state import ConsoleState, reduce
 from core.clock import parse_timestamp
 from core.protocol import RunChanged
+from tests.console.fake_core import FakeCore
 from tests.console.opened import opened
-from tests.console.rows import AT, a_run
+from tests.console.rows import AT, a_run, a_session
 from tests.console.test_app_looking import a_house
+from tests.console.test_state import seen
 
 NOW = parse_timestamp(AT) + 600_000
 
@@ -332,3 +335,25 @@ async def test_leaving_the_pane_drops_a_fault() -> None:
         await console.press("escape")
         await console.until(lambda: "▲" not in console.screen())
         assert console.app.desk.models["runs"].fault is None
+
+
+def test_a_column_goes_by_the_name_that_it_has_elsewhere() -> None:
+    state = seen(a_session("api:ann/1", run_id="run-1"), a_session("api:bob/2"), a_run(state="stalled"))
+    model = PaneModel(SESSIONS)
+    model.catch_up(state)
+    model.filter_by("state:stalled")
+    assert [line.session.session_key for _, line in model.window()] == ["api:ann/1"]
+    assert model.no_columns == ()
+    assert complete(SESSIONS, "state:st", 8, model.picked(), NOW).options == ("state:stalled",)
+
+
+async def test_what_names_no_column_is_told_where_nothing_is_found() -> None:
+    async with opened(FakeCore(a_session("api:ann/1"))) as console:
+        await console.press("3", "slash", *"api:ann", "enter")
+        await console.sees("1/1")
+        await console.press("slash", *" user:bob", "enter")
+        await console.sees("No row matches the filter 'api:ann user:bob'; esc drops it.")
+        await console.sees("api: and user: were looked for as text; the columns here: turn")
+        await console.press("escape", "slash", *"project:nobody", "enter")
+        await console.sees("No row matches")
+        assert "as text" not in console.screen()
