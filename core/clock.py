@@ -191,6 +191,22 @@ def day_of(ms: int) -> str:
     return _minute(ms // 60_000)[:10]
 
 
+def spoken(seconds: float) -> str:
+    """A span of time for people: ``0.4 s``, ``45 s``, ``29 min``, ``6 h 39 min``, ``3 d 4 h``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(minutes / 60), 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
 @lru_cache(maxsize=1024)
 def _minute(minutes: int) -> str:
     """Many things happen within one minute, and formatting a date costs more than most of them."""

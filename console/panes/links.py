@@ -53,9 +53,10 @@ def links_of(rows: Rows, target: Target, key: Any = None) -> list[Link]:
 
     if session_key in rows.sessions:
         row("session", f"session: {session_key}", SESSIONS.id, session_key)
-    run = rows.runs.get(target.run_id or "")
+    run_id = target.run_id or rows.latest.get(session_key or "", "")
+    run = rows.runs.get(run_id)
     if run is not None:
-        row("run", f"run: {run.run_id}", RUNS.id, run.run_id)
+        row("run", f"{'run' if target.run_id else 'its latest run'}: {run_id}", RUNS.id, run_id)
     if session_key is not None and session_key in rows.pins:
         row("pin", f"pin and strikes of {session_key}", STRIKES.id, session_key)
     if session_key is not None and CostKey("session", session_key) in rows.costs:

@@ -127,6 +127,7 @@ def session_target(state: ConsoleState, session_key: str, *, run_id: str | None 
     if run_id is None and session is not None:
         run_id = session.run_id
     run = state.rows.runs.get(run_id) if run_id is not None else None
+    latest = run or state.rows.runs.get(state.rows.latest.get(session_key, ""))
     pin = state.rows.pins.get(session_key)
     return Target(
         label=session_key,
@@ -136,7 +137,7 @@ def session_target(state: ConsoleState, session_key: str, *, run_id: str | None 
         run_ended=run is not None and run.ended_at is not None,
         project=session.project if session is not None else None,
         dirty=session is not None and session.dirty is not None,
-        user_id=run.user_id if run is not None else None,
+        user_id=latest.user_id if latest is not None else None,
         pinned=pin.model if pin is not None else None,
         explicit=pin is not None and pin.explicit,
         strikes=pin.strikes if pin is not None else 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from core.clock import parse_timestamp, timestamp
+from core.clock import parse_timestamp, spoken, timestamp
 from core.protocol import Because, SessionRow
 from core.router.farewells import Farewell
 from core.router.session import EvictionReason
@@ -33,7 +33,7 @@ def why_live(row: SessionRow, now: int, idle_seconds: float) -> list[Because]:
         ]
     else:
         left = idle_seconds - (now - parse_timestamp(row.last_used_at)) / 1000
-        when = f"in about {left:.0f} s" if left > 0 else "with the next sweep"
+        when = f"in about {spoken(left)}" if left > 0 else "with the next sweep"
         because = [
             Because(
                 rule="idle",
@@ -70,7 +70,7 @@ def why_gone(farewell: Farewell, idle_seconds: float) -> Because:
 def _why(reason: EvictionReason, idle_seconds: float) -> str:
     match reason:
         case "idle":
-            return f"it was evicted after {idle_seconds:g} s without a turn"
+            return f"it was evicted after {spoken(idle_seconds)} without a turn"
         case "closed":
             return "it was closed: its turn was aborted, and it was disposed"
         case "dirty_recreate":

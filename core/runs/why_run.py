@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from core.clock import spoken
 from core.protocol import Because, Explanation, RunRow
 from core.runs.run import Run
 
@@ -41,19 +42,19 @@ def why_run(
 
 def _decided(run: Run, row: RunRow, monotonic: float, stall_seconds: float, abort_seconds: float) -> Because:
     asked = {"reason": run.abort_reason} if run.abort_reason else {}
-    silent = f"{run.silent_ms(monotonic) / 1000:.1f}"
+    silent = spoken(run.silent_ms(monotonic) / 1000)
     match row.state:
         case "running":
             return Because(
                 rule="running",
-                text=f"it runs; its last event came {silent} s ago",
+                text=f"it runs; its last event came {silent} ago",
                 facts={"events": str(row.last_seq), "stallSeconds": f"{stall_seconds:g}"},
                 helps=f"its end, aborting it, or {stall_seconds:g} s of silence, which make it stalled",
             )
         case "stalled":
             return Because(
                 rule="stalled",
-                text=f"nothing has come from it for {silent} s",
+                text=f"nothing has come from it for {silent}",
                 facts={"events": str(row.last_seq), "stallSeconds": f"{stall_seconds:g}"},
                 helps="its next event, or aborting it",
             )

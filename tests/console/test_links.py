@@ -111,6 +111,16 @@ def test_what_is_not_there_is_not_led_to() -> None:
     assert links_of(state.rows, Target(label="x", run_id="gone", model="gone")) == []
 
 
+def test_an_idle_session_leads_to_its_latest_run_and_to_whose_it_is() -> None:
+    state = a_state()
+    state.rows.put(a_session("api:bob/2", run_id=None))
+    target = session_target(state, "api:bob/2")
+    assert (target.run_id, target.user_id) == (None, "bob"), "there is nothing to abort"
+    links = {link.id: link for link in links_of(state.rows, target)}
+    assert list(links) == ["session", "run", "sessions", "runs", "seat", "queue"]
+    assert (links["run"].key, links["run"].label) == ("run-2", "its latest run: run-2")
+
+
 def acted(target: str) -> Acted:
     return Acted(
         command_id="c", actor="olga", action="abort", target=target, reason="", outcome="done", message=""

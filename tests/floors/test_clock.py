@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.clock import ManualClock, ScaledClock, SystemClock, parse_timestamp, timestamp
+from core.clock import ManualClock, ScaledClock, SystemClock, parse_timestamp, spoken, timestamp
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,27 @@ from core.clock import ManualClock, ScaledClock, SystemClock, parse_timestamp, t
 def test_times_on_the_wire(ms: int, text: str) -> None:
     assert timestamp(ms) == text
     assert parse_timestamp(text) == ms
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.44, "0.4 s"),
+        (9, "9 s"),
+        (9.97, "10 s"),
+        (119.4, "119 s"),
+        (120, "2 min"),
+        (1740, "29 min"),
+        (3599, "1 h"),
+        (23_980, "6 h 40 min"),
+        (47.9 * 3600, "47 h 54 min"),
+        (48 * 3600, "2 d"),
+        (76 * 3600, "3 d 4 h"),
+    ],
+)
+def test_spans_of_time_for_people(seconds: float, text: str) -> None:
+    assert spoken(seconds) == text
 
 
 @given(st.integers(0, 253_402_300_799_999))

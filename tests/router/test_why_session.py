@@ -19,7 +19,7 @@ NOW = parse_timestamp(AT) + 60_000
 @pytest.mark.parametrize(
     ("changes", "rules", "said"),
     [
-        ({}, ["idle"], "evicted in about 1740 s"),
+        ({}, ["idle"], "evicted in about 29 min"),
         ({"run_id": "r"}, ["busy"], "a turn is in its slot"),
         ({"maintenance": "import"}, ["reserved"], "reserved for import"),
         ({"dirty": "deploy"}, ["idle", "dirty"], "evicted in about"),
