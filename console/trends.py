@@ -138,6 +138,10 @@ class Ahead(Generic[K]):
     def __contains__(self, who: str) -> bool:
         return who in self._by_who
 
+    def of(self, who: str) -> int:
+        """What it has spent that is not booked yet."""
+        return self._by_who.get(who, (0, ()))[0]
+
     def begin(self, who: str, figure: int, keys: tuple[K, ...]) -> None:
         """So much was spent before anybody counted; from now on it counts for these keys."""
         self._by_who[who] = figure, keys

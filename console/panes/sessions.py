@@ -33,6 +33,8 @@ class SessionLine(NamedTuple):
     """The last one, ended or not, as long as it is kept."""
     context: int | None = None
     """How full its model's context was in that, in percent."""
+    unbooked: int = 0
+    """Micro-USD that its turn has cost so far."""
 
 
 def _row(state: ConsoleState, key: str) -> SessionLine | None:
@@ -50,6 +52,7 @@ def _row(state: ConsoleState, key: str) -> SessionLine | None:
         spent_on(state, cost),
         latest,
         _fill(state, latest),
+        state.trends.ahead.of(key),
     )
 
 
@@ -87,6 +90,11 @@ def _dirty(line: SessionLine) -> Cell:
 
 
 def _micros(line: SessionLine) -> int:
+    """What it has cost, with what its turn costs so far: one that runs away has booked nothing yet."""
+    return _booked(line) + line.unbooked
+
+
+def _booked(line: SessionLine) -> int:
     return line.cost.micros if line.cost is not None else 0
 
 
@@ -239,10 +247,10 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             "cost",
             "COST",
             9,
-            lambda line, now: Cell(units.money(_micros(line))),
+            lambda line, now: Cell(f"{'~' if line.unbooked else ''}{units.money(_micros(line))}"),
             _micros,
             "right",
-            raw=lambda line, now: {"micros": _micros(line)},
+            raw=lambda line, now: {"micros": _booked(line), "unbooked_micros": line.unbooked},
         ),
         Column(
             "rate",

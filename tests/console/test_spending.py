@@ -135,6 +135,36 @@ def test_what_a_turn_cost_before_the_console_came_is_no_trend() -> None:
     assert spent(state) == [500] * len(_ALL)
 
 
+def test_a_session_shows_what_its_turn_costs_before_it_is_booked_and_once() -> None:
+    state = seen(a_session(run_id="run-1", project="billing"), a_cost(micros=1_000))
+    model = PaneModel(SESSIONS)
+    model.catch_up(state)
+    told = []
+    for event in (
+        RunChanged(at=AT, what="started", run=a_run()),
+        Progress(at=AT, runs=[a_run(micros=400)]),
+        Progress(at=AT, runs=[a_run(micros=900)]),
+        CostChanged(
+            at=AT, session_key="api:ann/1", micros=1_000, estimated=False, costs=[a_cost(micros=2_000)]
+        ),
+        RunChanged(at=AT, what="ended", run=a_run(state="completed", ended_at=AT, micros=1_000)),
+    ):
+        reduce(state, event)
+        model.note(state.take_changed(_NOW))
+        model.catch_up(state)
+        line = model.selected()
+        assert line is not None
+        column = SESSIONS.column("cost")
+        told.append((column.cell(line, _NOW).text, column.values(line, _NOW), column.sort(line)))
+    assert told == [
+        ("$0.0010", {"micros": 1_000, "unbooked_micros": 0}, 1_000),
+        ("~$0.0014", {"micros": 1_000, "unbooked_micros": 400}, 1_400),
+        ("~$0.0019", {"micros": 1_000, "unbooked_micros": 900}, 1_900),
+        ("$0.0020", {"micros": 2_000, "unbooked_micros": 0}, 2_000),
+        ("$0.0020", {"micros": 2_000, "unbooked_micros": 0}, 2_000),
+    ]
+
+
 def test_runaways_come_first_by_what_they_cost_a_minute() -> None:
     state = seen(*(a_session(f"s{n}", run_id=f"r{n}") for n in range(3)))
     for n, micros in enumerate((20_000, 90_000, 50_000)):
@@ -151,7 +181,7 @@ def test_runaways_come_first_by_what_they_cost_a_minute() -> None:
     assert shown(model) == ["s0", "s1", "s2"]
     line = model.window()[0][1]
     cells = {name: SESSIONS.column(name).cell(line, _NOW).text for name in ("rate", "cost", "strikes")}
-    assert cells == {"rate": "$0.4000", "cost": "$0.0000", "strikes": "–"}
+    assert cells == {"rate": "$0.4000", "cost": "~$0.4000", "strikes": "–"}
     facts = {fact.label: fact.text for fact in SESSIONS.facts(line, _NOW)}
     assert (facts["this turn"], facts["per hour"]) == ("$0.4000, not booked", "$24.00/h")
     later = _NOW + 9 * 60_000
