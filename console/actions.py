@@ -127,6 +127,8 @@ class Action:
 
 def abort(target: Target, command_id: str, reason: str) -> Made:
     """Stop the run under the cursor."""
+    if target.run_id is None and target.session_key is not None:
+        return Impossible(f"no turn is running on {target.label}: there is nothing to abort")
     if target.run_id is None:
         return Impossible("no run here to abort: put the cursor on a run, or on a session that has one")
     if target.run_ended:

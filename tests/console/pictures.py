@@ -358,7 +358,7 @@ _DIALOGS = {
     "aborted": Picture("✓ aborted 4f1c0a9be2d8: acknowledged", on=RUN, keys=("X", "right", "enter")),
     "undone": Picture("✓ clear dirty", pane="3", on=LATE, keys=("D", "o"), then=_it_is_taken_back),
     "evict-refused": Picture("✗ evict refused", pane="3", on=KEY, keys=("E",)),
-    "abort-impossible": Picture("no run here to abort", pane="3", on=LATE, keys=("X",)),
+    "abort-impossible": Picture("no turn is running on", pane="3", on=LATE, keys=("X",)),
     "why-waiting": Picture(
         "at capacity", pane="1", on=SEATED, keys=("enter", *_TO_WAITING, "i"), covers=("screen WhyScreen",)
     ),
