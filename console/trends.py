@@ -80,6 +80,8 @@ class Amounts(Generic[K]):
 
     since: int | None = None
     _by_key: dict[K, dict[int, int]] = field(default_factory=dict)
+    _totals: dict[K, int] = field(default_factory=dict)
+    """What is in `_by_key`, added up: tables are sorted by it."""
     _minutes: deque[tuple[int, set[K]]] = field(default_factory=deque)
 
     def begin(self, now: int) -> None:
@@ -96,6 +98,7 @@ class Amounts(Generic[K]):
         keys.add(key)
         minutes = self._by_key.setdefault(key, {})
         minutes[minute] = minutes.get(minute, 0) + amount
+        self._totals[key] = self._totals.get(key, 0) + amount
 
     def forget(self, now: int) -> set[K]:
         """Let go what is too old; answers the keys that have less now."""
@@ -105,9 +108,9 @@ class Amounts(Generic[K]):
             minute, keys = self._minutes.popleft()
             for key in keys:
                 minutes = self._by_key[key]
-                del minutes[minute]
+                self._totals[key] -= minutes.pop(minute)
                 if not minutes:
-                    del self._by_key[key]
+                    del self._by_key[key], self._totals[key]
             less |= keys
         return less
 
@@ -118,7 +121,7 @@ class Amounts(Generic[K]):
 
     def total(self, key: K) -> int:
         """All that is known of the last minutes."""
-        return sum(self._by_key.get(key, {}).values())
+        return self._totals.get(key, 0)
 
     def per_hour(self, key: K, now: int) -> int:
         """What an hour would come to if it went on like the last minutes. At least one whole minute counts."""

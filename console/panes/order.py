@@ -31,7 +31,8 @@ class Order:
         self._descending = descending
         self._test = test
         self._rows: dict[Key, Any] = {}
-        self._values: dict[Key, Any] = {}
+        self._places: dict[Key, tuple[Any, ...]] = {}
+        """By what each row is sorted: the sort value, flat, since that compares faster, and behind it the key."""
         self._all: Any = SortedList()
         self._shown: Any = self._all if test is None else SortedList()
         """Those that pass; the same list as `_all` where there is no test."""
@@ -63,16 +64,14 @@ class Order:
     def put(self, key: Key, row: Any) -> None:
         """Set a row: it takes its place, or moves to where it belongs now."""
         self._rows[key] = row
-        value = self._value(row)
-        known = key in self._values
-        moved = not known or self._values[key] != value
-        if moved and known:
-            place = (self._values[key], key)
-            self._all.remove(place)
-            self._hide(key)
-        if moved:
-            self._values[key] = value
-            self._all.add((value, key))
+        value, before = self._value(row), self._places.get(key)
+        place = (*value, key) if isinstance(value, tuple) else (value, key)
+        if before != place:
+            if before is not None:
+                self._all.remove(before)
+                self._hide(key)
+            self._places[key] = place
+            self._all.add(place)
         if self._test is not None:
             if self._test(row):
                 self._show(key)
@@ -83,11 +82,11 @@ class Order:
         """A row is gone; dropping an unknown one does nothing."""
         if self._rows.pop(key, None) is not None:
             self._hide(key)
-            self._all.remove((self._values.pop(key), key))
+            self._all.remove(self._places.pop(key))
 
     def clear(self) -> None:
         """All rows are gone."""
-        self._rows, self._values, self._all = {}, {}, SortedList()
+        self._rows, self._places, self._all = {}, {}, SortedList()
         self._begin()
 
     def keys(self) -> set[Key]:
@@ -103,7 +102,7 @@ class Order:
         if test is None or not same_test:
             self._begin()
         elif not same_order:
-            self._shown = SortedList((self._values[key], key) for key in self._passed)
+            self._shown = SortedList(self._places[key] for key in self._passed)
 
     def sift(self, count: int) -> bool:
         """Test so many more rows, from the top; whether some are left to be tested."""
@@ -141,7 +140,7 @@ class Order:
         """The key at a position from the top; raises IndexError."""
         if not 0 <= index < len(self._shown):
             raise IndexError(index)
-        key: Key = self._shown[-1 - index if self._descending else index][1]
+        key: Key = self._shown[-1 - index if self._descending else index][-1]
         return key
 
     def keys_between(self, start: int, stop: int) -> Iterator[Key]:
@@ -154,19 +153,19 @@ class Order:
             places = self._shown.islice(count - stop, count - start, reverse=True)
         else:
             places = self._shown.islice(start, stop)
-        for _, key in places:
-            yield key
+        for place in places:
+            yield place[-1]
 
     def position(self, key: Key) -> int | None:
         """Where the row of that key is, from the top; None when it is gone or not shown."""
-        if key not in self._values:
+        if key not in self._places:
             return None
         if self._test is not None:
             if self.sifting:
                 self._try(key)
             if key not in self._passed:
                 return None
-        index: int = self._shown.index((self._values[key], key))
+        index: int = self._shown.index(self._places[key])
         return len(self._shown) - 1 - index if self._descending else index
 
     def _try(self, key: Key) -> None:
@@ -178,18 +177,21 @@ class Order:
     def _show(self, key: Key) -> None:
         if key not in self._passed:
             self._passed.add(key)
-            self._shown.add((self._values[key], key))
+            self._shown.add(self._places[key])
 
     def _hide(self, key: Key) -> None:
-        """Take a row out of those that passed; to be called while its value is still known."""
+        """Take a row out of those that passed; to be called while its place is still known."""
         if key in self._passed:
             self._passed.remove(key)
-            self._shown.remove((self._values[key], key))
+            self._shown.remove(self._places[key])
 
     def _sort(self) -> None:
-        value = self._value
-        self._values = {key: value(row) for key, row in self._rows.items()}
-        self._all = SortedList((value, key) for key, value in self._values.items())
+        value, rows = self._value, self._rows
+        if isinstance(next(map(value, rows.values()), None), tuple):
+            self._places = {key: (*value(row), key) for key, row in rows.items()}
+        else:
+            self._places = {key: (value(row), key) for key, row in rows.items()}
+        self._all = SortedList(self._places.values())
 
     def _begin(self) -> None:
         """Nothing has been tested by now."""
@@ -199,4 +201,6 @@ class Order:
             return
         self._shown = SortedList()
         # the keys as they stand now: what changes meanwhile is tested when it does
-        self._untested = iter([key for _, key in (reversed(self._all) if self._descending else self._all)])
+        self._untested = iter(
+            [place[-1] for place in (reversed(self._all) if self._descending else self._all)]
+        )

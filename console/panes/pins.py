@@ -26,7 +26,9 @@ def blocked(pin: PinRow) -> str:
 
 def nearness(pin: PinRow) -> float:
     """How near it is to escalating: from 0, no strike, to 1, the next equal request escalates it at the latest."""
-    return 0.0 if blocked(pin) else min(1.0, (pin.strikes + 1) / needed(pin)) if pin.strikes else 0.0
+    if not pin.strikes or blocked(pin):
+        return 0.0
+    return min(1.0, (pin.strikes + 1) / needed(pin))
 
 
 def urgency(pin: PinRow) -> tuple[int, float, int, int]:

@@ -82,7 +82,7 @@ def _tables(size: Size) -> None:
             _row(table, pane.id, f"first page of {text}", [page for page, _ in found], "50 ms")
             _row(table, pane.id, f"all of {text}, between keys", [whole for _, whole in found], "")
         model.filter_by("")
-        for column in ("session", "cost", "model"):
+        for column in ("session", "cost", "rate", "model"):
             took = [_sorted(model, column, pane.columns[0].id) for _ in range(size.rounds)]
             _row(table, pane.id, f"sort by {column}", took, "150 ms")
     gc.unfreeze()
