@@ -121,7 +121,7 @@ class Desk:
     kept: Kept = field(default_factory=Kept)
     """The views that have names, and the filters of earlier starts."""
     keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One after the other changes the file of these."""
+    """One after the other changes a file of what is kept."""
     bulk: Bulk | None = None
     exporting: Exporting | None = None
     watching: list[PaneModel] = field(default_factory=list)

@@ -257,7 +257,7 @@ SESSIONS: Pane[SessionLine, ConsoleState] = Pane(
             "COST/MIN",
             9,
             lambda line, now: spent.minute(line.spent, now),
-            lambda line: (line.spent.lately, _micros(line)),
+            lambda line: (line.spent.lately, _micros(line), line.session.created_at),
             "right",
             priority=1,
             raw=lambda line, now: {"micros_per_hour": line.spent.per_hour(now)},

@@ -25,8 +25,11 @@ _KEYS = (
 )
 
 
-class ColumnsScreen(ClosesOnce[bool], Typed[bool], ModalScreen[bool]):
-    """Answers whether anything is another way than before. `places` says what the table behind has room for."""
+class ColumnsScreen(ClosesOnce[None], Typed[None], ModalScreen[None]):
+    """Shows each change at once, and has it kept by `keep`: whoever leaves the console from here loses none.
+
+    `places` says what the table behind has room for.
+    """
 
     # the table behind is what one looks at: it is neither dimmed nor covered at its head and its first columns
     CSS = """
@@ -38,12 +41,18 @@ class ColumnsScreen(ClosesOnce[bool], Typed[bool], ModalScreen[bool]):
     #keys { margin: 1 0 0 0; }
     """
 
-    def __init__(self, desk: Desk, model: PaneModel, places: Callable[[], Sequence[Place]]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        model: PaneModel,
+        places: Callable[[], Sequence[Place]],
+        keep: Callable[[], None],
+    ) -> None:
         super().__init__()
         self._desk = desk
         self._model = model
         self._places = places
-        self._before = model.arrangement
+        self._keep = keep
         self._early: list[events.Key] = []
         """Keys that were given to the screen below, until that has no more of them and this one stands."""
         self._all_early = self._stands = False
@@ -113,7 +122,7 @@ class ColumnsScreen(ClosesOnce[bool], Typed[bool], ModalScreen[bool]):
     def _press(self, event: events.Key) -> bool:
         match event.character if event.is_printable else event.key:
             case "escape" | "enter" | "q" | "w":
-                _ = self.dismiss(self._model.arrangement != self._before)
+                _ = self.dismiss(None)
             case " ":
                 self._toggle()
             case "<" | "[":
@@ -155,6 +164,8 @@ class ColumnsScreen(ClosesOnce[bool], Typed[bool], ModalScreen[bool]):
 
     def _arrange(self, arrangement: Arrangement) -> None:
         at = self._at
-        self._desk.show_columns(self._model.pane.id, arrangement)
+        if arrangement != self._model.arrangement:
+            self._desk.show_columns(self._model.pane.id, arrangement)
+            self._keep()
         ids = [column.id for column in in_order(self._model.pane.columns, arrangement)]
         self.draw(ids.index(at))

@@ -333,7 +333,8 @@ class MainScreen(DeskScreen):
 
     async def _keep_layout(self) -> None:
         if self.desk.folder is not None:
-            trouble = await asyncio.to_thread(keep_layout, self.desk.folder, self.desk.layout)
+            async with self.desk.keeping:
+                trouble = await asyncio.to_thread(keep_layout, self.desk.folder, self.desk.layout)
             if trouble:
                 self.desk.say(f"the layout stays so until this console is left: {trouble}", "warn")
 
@@ -362,17 +363,18 @@ class MainScreen(DeskScreen):
 
         pane_id = self.model.pane.id
 
-        def done(changed: bool | None) -> None:
-            if changed:
-                self.run_worker(self._keep_columns(pane_id), group="columns")
+        def keep() -> None:
+            self.run_worker(self._keep_columns(pane_id), group="columns")
 
-        self.open_above(ColumnsScreen(self.desk, self.model, self._table.places), done)
+        self.open_above(ColumnsScreen(self.desk, self.model, self._table.places, keep))
 
     async def _keep_columns(self, pane_id: str) -> None:
         if self.desk.folder is None:
             return
-        chosen = {pane_id: self.desk.columns[pane_id]}
-        trouble = await asyncio.to_thread(keep_columns, self.desk.folder, chosen)
+        async with self.desk.keeping:
+            # as they are now: several changes may wait here
+            chosen = {pane_id: self.desk.columns[pane_id]}
+            trouble = await asyncio.to_thread(keep_columns, self.desk.folder, chosen)
         if trouble:
             self.desk.say(f"the columns stay so until this console is left: {trouble}", "warn")
 

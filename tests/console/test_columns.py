@@ -219,6 +219,16 @@ async def test_the_table_behind_follows_at_once_and_a_later_start_knows_it(tmp_p
         await console.until(lambda: not json.loads((tmp_path / "console.json").read_text())["columns"])
 
 
+async def test_who_leaves_the_console_from_there_has_the_columns_at_the_next_start(tmp_path: Path) -> None:
+    async with opened(a_house(), folder=tmp_path) as console:
+        await chooses(console, "space")
+        assert "STATE" not in heading(console)
+        await console.press("ctrl+q")
+        await console.until(lambda: not console.app.is_running)
+    async with opened(a_house(), folder=tmp_path) as console:
+        assert "STATE" not in heading(console)
+
+
 async def test_a_width_grows_from_what_is_seen_and_can_be_given_back() -> None:
     async with opened(a_house(), size=(100, 30)) as console:
         before = heading(console).index("MODEL")

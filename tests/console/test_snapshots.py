@@ -12,7 +12,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from textual.pilot import Pilot
@@ -41,6 +41,14 @@ _UNSEEN = re.compile(
 _FILLED = r'<rect fill="([^"]+)" x="([^"]+)" y="([^"]+)" width="([^"]+)" height="24.65"/>'
 
 
+class Never(asyncio.Lock):
+    """Lets nobody in: what a picture shows of a folder is not written there."""
+
+    async def acquire(self) -> Literal[True]:
+        await asyncio.Event().wait()
+        return True
+
+
 class Pictured(ConsoleApp):
     """The console with nothing left to chance, and with pictures that leave out what nobody sees."""
 
@@ -59,6 +67,7 @@ class Pictured(ConsoleApp):
             folder=Path("/home/ann/.local/state/maitred"),
         )
         ids = itertools.count(1)
+        self.desk.keeping = Never()
         self.desk.acting._new_id = lambda: f"command-{next(ids)}"
         for each in self.desk.cores:
             each.feed._jitter = lambda: 0.5
