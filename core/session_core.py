@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -180,52 +181,18 @@ class SessionCore:
         `lock` is one that the caller took already. With `background` False no ticker and no sweep run by
         themselves: tests drive them.
         """
-        clock = clock or SystemClock()
-        new_id = new_id or Ids().new
+        clock, new_id = clock or SystemClock(), new_id or Ids().new
         lock = lock or lock_for(settings.storage.url, folder)
-        try:
-            database = Database(backend_of(settings.storage.url, folder, alone=True))
-        except BaseException:
+        async with AsyncExitStack() as undone:
+            # whoever is told why it did not start can try again in this very process
             if lock is not None:
-                lock.release()
-            raise
-        epoch = new_id()[:12]
-        prices = PriceList(settings.admission.models)
-        tally = Tally()
-        journal = Journal(
-            clock,
-            epoch,
-            max_events=settings.journal.events,
-            max_bytes=settings.journal.bytes,
-            listener=tally.note,
-        )
-        runs = RunRegistry(
-            settings.runs,
-            clock=clock,
-            journal=journal,
-            records=StoredRuns(database, epoch=epoch, clock=clock, prices=prices),
-            new_id=new_id,
-        )
-        # first of all, because what it finds left behind counts in the costs that are loaded below
-        await runs.open()
-        parts = Parts(
-            directory=directory,
-            lock=lock,
-            database=database,
-            clock=clock,
-            house=await database.write(lambda connection: house_id(connection, new_id)),
-            journal=journal,
-            tally=tally,
-            waiting_room=await WaitingRoom.open(
-                settings.admission, database=database, clock=clock, journal=journal, new_id=new_id
-            ),
-            runs=runs,
-            pins=await Pins.open(
-                settings.pins, settings.admission.models, database=database, clock=clock, journal=journal
-            ),
-            costs=await Costs.open(prices, database=database, clock=clock, journal=journal),
-            prices=prices,
-        )
+                undone.callback(lock.release)
+            database = Database(backend_of(settings.storage.url, folder, alone=True))
+            undone.push_async_callback(database.aclose)
+            parts = await _opened(
+                settings, directory=directory, lock=lock, database=database, clock=clock, new_id=new_id
+            )
+            _ = undone.pop_all()
         core = cls(settings, parts, new_id)
         if background:
             core._keep(core.waiting_room.run(), "admission ticker")
@@ -397,6 +364,55 @@ class SessionCore:
         while True:
             await self.clock.sleep(_EXPIRE_SECONDS)
             self.pins.expire()
+
+
+async def _opened(
+    settings: Settings,
+    *,
+    directory: Directory,
+    lock: FolderLock | None,
+    database: Database,
+    clock: Clock,
+    new_id: Callable[[], str],
+) -> Parts:
+    """All parts, as the database left them; raises StartRefused of some kind, and StorageFailed."""
+    epoch = new_id()[:12]
+    prices = PriceList(settings.admission.models)
+    tally = Tally()
+    journal = Journal(
+        clock,
+        epoch,
+        max_events=settings.journal.events,
+        max_bytes=settings.journal.bytes,
+        listener=tally.note,
+    )
+    runs = RunRegistry(
+        settings.runs,
+        clock=clock,
+        journal=journal,
+        records=StoredRuns(database, epoch=epoch, clock=clock, prices=prices),
+        new_id=new_id,
+    )
+    # first of all, because what it finds left behind counts in the costs that are loaded below
+    await runs.open()
+    return Parts(
+        directory=directory,
+        lock=lock,
+        database=database,
+        clock=clock,
+        house=await database.write(lambda connection: house_id(connection, new_id)),
+        journal=journal,
+        tally=tally,
+        waiting_room=await WaitingRoom.open(
+            settings.admission, database=database, clock=clock, journal=journal, new_id=new_id
+        ),
+        runs=runs,
+        pins=await Pins.open(
+            settings.pins, settings.admission.models, database=database, clock=clock, journal=journal
+        ),
+        costs=await Costs.open(prices, database=database, clock=clock, journal=journal),
+        prices=prices,
+    )
 
 
 def _fallbacks(settings: Settings, directory: Directory) -> dict[AccessTier, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,13 +14,17 @@ import httpx
 import msgspec
 import pytest
 
+from core.admission import WaitingRoom
 from core.agents import Directory
 from core.embedded import EmbeddedCore
-from core.errors import CoreUnreachable, MaitredError, RateLimited, ShuttingDown
+from core.errors import CoreUnreachable, MaitredError, RateLimited, ShuttingDown, StorageFailed
 from core.protocol import ViewHead
 from core.remote import RemoteCore
+from core.runs import RunRegistry
 from core.session_core import SessionCore
 from core.settings import Settings
+from core.store.costs import Costs
+from core.store.pins import Pins
 
 HEAD = msgspec.json.encode(
     ViewHead(house="h", instance="i", epoch="e", version="0", now="2026-01-01T00:00:00Z", counts={})
@@ -173,3 +178,19 @@ async def test_who_is_told_to_wait_asks_again_and_not_for_ever(refused: int, ans
             assert asked < 10
     finally:
         await remote.aclose()
+
+
+@pytest.mark.parametrize("part", [RunRegistry, WaitingRoom, Pins, Costs])
+async def test_a_start_that_fails_halfway_leaves_the_folder_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: type
+) -> None:
+    async def fail(*args: Any, **kwargs: Any) -> Any:
+        raise StorageFailed("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(part, "open", fail)
+        with pytest.raises(StorageFailed):
+            await SessionCore.open(Settings(), tmp_path, directory=Directory([]))
+    assert "maitred-writer" not in {thread.name for thread in threading.enumerate()}
+    core = await SessionCore.open(Settings(), tmp_path, directory=Directory([]))
+    await core.aclose()
