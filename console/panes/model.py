@@ -188,7 +188,10 @@ class PaneModel:
         return self._unread is not None
 
     def _read_all(self) -> None:
-        self._read_more(self._to_read)
+        if self._unread is not None:
+            anchor = self._anchor()
+            self._read_more(self._to_read)
+            self._settle(anchor)
 
     def _read_early(self, key: Key) -> None:
         """Have the row of a key that is asked for, if its turn has not come yet."""

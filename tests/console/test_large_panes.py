@@ -72,6 +72,19 @@ def test_who_counts_on_all_rows_of_a_large_pane_has_them() -> None:
                 assert len(model) == 9_000
 
 
+def test_what_is_looked_at_stays_where_it_is_while_the_rest_is_read_at_once() -> None:
+    model = PaneModel(RUNS)
+    model.sort_by("seq", descending=True)
+    model.resize(5)
+    model.catch_up(seen(*runs(*range(9_000))))
+    model.move_to(100)
+    model.scroll(-2)
+    before = shown(model)
+    assert model.progress is not None
+    model.frozen = True
+    assert shown(model) == before, "though seven thousand have come in above"
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_while_a_pane_is_read_it_ends_as_one_that_was_read_at_once(seed: int) -> None:
     dice = random.Random(seed)
