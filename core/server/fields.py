@@ -23,6 +23,7 @@ _NO_NUL: dict[str, Any] = {"pattern": r"^[^\u0000]*$"}
 TEXT = _NO_NUL | {"maxLength": LONGEST}
 Text = Annotated[str, msgspec.Meta(extra_json_schema=TEXT)]
 Name = Annotated[str, msgspec.Meta(extra_json_schema=TEXT | {"minLength": 1})]
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 Key = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL)]
 
 

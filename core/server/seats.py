@@ -18,7 +18,7 @@ from core.admission.answers import RateLimited, SeatAnswer
 from core.errors import Forbidden, InvalidArgument
 from core.protocol import AccessTier, Wire
 from core.server.auth import Principal
-from core.server.fields import TEXT, Name, Text, moment, text
+from core.server.fields import Moment, Name, Text, moment, text
 from core.server.responses import ERROR_HEADER, json_response, wait_headers
 from core.server.routes import Call
 from core.session_core import SessionCore
@@ -27,20 +27,19 @@ T = TypeVar("T")
 
 _MOST_SIGNALS = 64
 
-_ORIGIN: dict[str, Any] = {
-    "properties": {
-        "countryCode": TEXT,
-        "blockReason": TEXT,
-        "addressHash": TEXT,
-        "privacySignals": {"maxItems": _MOST_SIGNALS, "items": TEXT},
-        "checkedAt": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
-    }
-}
-"""What `_checked` finds, for the description of the API."""
-
 
 class Body(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A request's body: a field that is misspelt is refused, or a limited caller would be taken for a full one."""
+
+
+class OriginBody(Body):
+    """What the front knows of where a request comes from; for operators only. What is null is not known."""
+
+    country_code: Text | None = None
+    block_reason: Text | None = None
+    privacy_signals: Annotated[list[Text], msgspec.Meta(extra_json_schema={"maxItems": _MOST_SIGNALS})] = []
+    address_hash: Text | None = None
+    checked_at: Moment | None = None
 
 
 class SeatBody(Body):
@@ -50,7 +49,7 @@ class SeatBody(Body):
     model: Text
     access_tier: AccessTier | None = None
     email: Text | None = None
-    access: Annotated[Access, msgspec.Meta(extra_json_schema=_ORIGIN)] | None = None
+    access: OriginBody | None = None
 
 
 class GateBody(Body):
@@ -156,22 +155,28 @@ def _email(principal: Principal, email: str | None, path: str) -> str | None:
     return _said(principal, None if email is None else text(email, path), path, None)
 
 
-def _checked(access: Access | None) -> Access | None:
+def _checked(origin: OriginBody | None) -> Access | None:
     """What the front knows of the request's origin, if all of it is text that can be kept."""
-    if access is None:
+    if origin is None:
         return None
     values: dict[str, Any] = {
-        "countryCode": access.country_code,
-        "blockReason": access.block_reason,
-        "addressHash": access.address_hash,
+        "countryCode": origin.country_code,
+        "blockReason": origin.block_reason,
+        "addressHash": origin.address_hash,
     }
     for name, value in values.items():
         text(value or "", f"$.access.{name}")
-    if len(access.privacy_signals) > _MOST_SIGNALS:
+    if len(origin.privacy_signals) > _MOST_SIGNALS:
         path = "$.access.privacySignals"
         raise InvalidArgument(f"{path}: more than {_MOST_SIGNALS}; send the telling ones", path=path)
-    for place, signal in enumerate(access.privacy_signals):
+    for place, signal in enumerate(origin.privacy_signals):
         text(signal, f"$.access.privacySignals[{place}]")
-    if access.checked_at is not None:
-        moment(access.checked_at, "$.access.checkedAt")
-    return access
+    if origin.checked_at is not None:
+        moment(origin.checked_at, "$.access.checkedAt")
+    return Access(
+        country_code=origin.country_code,
+        block_reason=origin.block_reason,
+        privacy_signals=origin.privacy_signals,
+        address_hash=origin.address_hash,
+        checked_at=origin.checked_at,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from unittest.mock import MagicMock
 
 import httpx
@@ -86,6 +86,27 @@ def test_it_holds_together() -> None:
     assert {f"#/components/schemas/{name}" for name in TOLD["components"]["schemas"]} <= used, (
         "nothing is told in vain"
     )
+
+
+def additions(kind: Any) -> Iterator[dict[str, Any]]:
+    """What a body's types add to its description."""
+    if get_origin(kind) is Annotated:
+        for meta in kind.__metadata__:
+            if isinstance(meta, msgspec.Meta) and meta.extra_json_schema is not None:
+                yield meta.extra_json_schema
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        for hint in get_type_hints(kind, include_extras=True).values():
+            yield from additions(hint)
+    for inner in get_args(kind):
+        yield from additions(inner)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.takes], ids=lambda route: route.path)
+def test_all_that_is_added_to_a_type_is_told(route: Route) -> None:
+    """What is said of a type where the description does not look for it is said to nobody."""
+    told = list(inside(TOLD))
+    for added in additions(route.takes):
+        assert any(all(each.get(name) == value for name, value in added.items()) for each in told), added
 
 
 def test_a_stream_is_told_with_its_media_type() -> None:
