@@ -7,6 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says more of the machine than of what is tested; speed is for the benches
+settings.register_profile("maitred", deadline=None)
+settings.load_profile("maitred")
 
 pytest_plugins = ["tests.storage.fixture", "tests.upstream.fixture"]
 
