@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
+import msgspec
 import pytest
 
+from core.protocol import AbortRun
 from tests.end_to_end.proxy import Proxy
 from tests.processes.processes import PATIENCE, House, Serving
 from tests.processes.terminal import Terminal
@@ -79,7 +81,7 @@ class Link:
 
 @contextlib.contextmanager
 def turns(serving: Serving, *sessions: str) -> Iterator[dict[str, Future[bytes]]]:
-    """Endless turns, each with what will have come of it."""
+    """Endless turns, each with what will have come of it; those that are left are aborted in the end."""
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(len(sessions)))
         reading = {}
@@ -95,7 +97,14 @@ def turns(serving: Serving, *sessions: str) -> Iterator[dict[str, Future[bytes]]
             )
             assert response.status_code == 200
             reading[session] = pool.submit(response.read)
-        yield reading
+        try:
+            yield reading
+        finally:
+            with serving.http() as http:
+                for row in serving.view():
+                    if row["row"] == "run" and row["state"] == "running":
+                        abort = AbortRun(command_id=row["runId"], run_id=row["runId"])
+                        http.post("/v1/commands", json=msgspec.to_builtins(abort)).raise_for_status()
 
 
 def rows(text: str, *sessions: str) -> list[str]:
