@@ -181,13 +181,16 @@ async def _watch(count: int, order: str, at_once: int, seconds: int) -> _Told:
     async with app.run_test(size=SIZE):
         while app.desk.cores[0].feed.link != "live":
             await asyncio.sleep(0.05)
-        app.desk.models["runs"].sort_by(order, descending=True)
-        app.desk.models["runs"].move_to(count // 2)
+        model = app.desk.models["runs"]
+        model.sort_by(order, descending=True)
+        while model.progress is not None or model.known < count:
+            await asyncio.sleep(0.05)
+        model.move_to(count // 2)
         await asyncio.sleep(0.5)
         # what is prepared here is no part of a console, so its collector shall not look at it
         gc.collect()
         gc.freeze()
-        keys = _Keys(app, app.desk.models["runs"])
+        keys = _Keys(app, model)
         pressing = asyncio.create_task(keys.press())
         teller.begin()
         frames, cpu, began = app.frames, time.process_time(), time.perf_counter()
