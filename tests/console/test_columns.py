@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -225,6 +226,10 @@ async def test_who_leaves_the_console_from_there_has_the_columns_at_the_next_sta
         assert "STATE" not in heading(console)
         await console.press("ctrl+q")
         await console.until(lambda: not console.app.is_running)
+    async with asyncio.timeout(10):
+        # the process ends when the thread that writes it has
+        while not (tmp_path / "console.json").exists():
+            await asyncio.sleep(0.01)
     async with opened(a_house(), folder=tmp_path) as console:
         assert "STATE" not in heading(console)
 
