@@ -192,8 +192,8 @@ class SessionCore:
             parts = await _opened(
                 settings, directory=directory, lock=lock, database=database, clock=clock, new_id=new_id
             )
+            core = cls(settings, parts, new_id)
             _ = undone.pop_all()
-        core = cls(settings, parts, new_id)
         if background:
             core._keep(core.waiting_room.run(), "admission ticker")
             core._keep(core.waiting_room.follow(), "admission follower")
