@@ -87,7 +87,7 @@ def parse(pane: Pane[Any, Any], text: str, now: Callable[[], int] = lambda: 0) -
             raise _Faulty(Fault(parser.at, 1, "nothing is open here that this could close"))
     except _Faulty as faulty:
         return faulty.fault
-    return Filter(test, parser.timed, tuple(parser.no_columns))
+    return Filter(test, parser.timed, tuple(dict.fromkeys(parser.no_columns)))
 
 
 class _Parser:

@@ -351,8 +351,8 @@ async def test_what_names_no_column_is_told_where_nothing_is_found() -> None:
     async with opened(FakeCore(a_session("api:ann/1"))) as console:
         await console.press("3", "slash", *"api:ann", "enter")
         await console.sees("1/1")
-        await console.press("slash", *" user:bob", "enter")
-        await console.sees("No row matches the filter 'api:ann user:bob'; esc drops it.")
+        await console.press("slash", *" user:bob user:x", "enter")
+        await console.sees("No row matches the filter 'api:ann user:bob user:x'; esc drops it.")
         await console.sees("api: and user: were looked for as text; the columns here: turn")
         await console.press("escape", "slash", *"project:nobody", "enter")
         await console.sees("No row matches")
