@@ -22,6 +22,8 @@ import pyte
 from tests.processes.processes import PATIENCE, House
 
 COLUMNS, LINES = 100, 30
+_DRAWN_SECONDS = 0.03
+"""A screen on which nothing was drawn for so long is whole, and no half of the next one."""
 _ESCAPE = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[P_^X][^\x1b]*\x1b\\|[ -/]*[0-~])"
 )
@@ -74,7 +76,7 @@ class Terminal:
     def text(self) -> str:
         """What the screen shows now."""
         with self._drawn:
-            return "\n".join(line.rstrip() for line in self._screen.display)
+            return self._text()
 
     def backgrounds(self, y: int) -> list[str]:
         """The colour behind each cell of a line, from the left."""
@@ -82,12 +84,16 @@ class Terminal:
             return [self._screen.buffer[y][x].bg for x in range(self._screen.columns)]
 
     def until(self, holds: Callable[[str], Any], what: str, seconds: float = PATIENCE) -> str:
-        """The screen, once something holds for its text; asked whenever something was drawn."""
+        """The screen, once it is drawn whole and something holds for its text; asked whenever something was drawn."""
         deadline = time.monotonic() + seconds
         while True:
-            text = self.text()
-            if holds(text):
-                return text
+            with self._drawn:
+                text = self._text()
+                if holds(text):
+                    if not self._drawn.wait(_DRAWN_SECONDS):
+                        return text
+                    if time.monotonic() < deadline:
+                        continue
             ended = self.popen.poll() is not None
             with self._drawn:
                 left = deadline - time.monotonic()
@@ -150,6 +156,9 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _text(self) -> str:
+        return "\n".join(line.rstrip() for line in self._screen.display)
 
     def _set_size(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
