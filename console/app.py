@@ -337,18 +337,14 @@ class ConsoleApp(App[None]):
                 await attached.feed.core.aclose()
 
     async def _may_cut(self, turns: int) -> bool:
-        from console.screens.ask import AskScreen, Question
+        from console.screens.ask import AskScreen, Question, Stake
 
         what = "1 turn is" if turns == 1 else f"{turns:,} turns are"
-        question = Question(
-            title=f"Quit while {what} in flight?",
-            losses=["The core ends with this console: it drains first, and cuts off what is left."],
-            verb="Drain and quit",
-            cancel="Stay",
-        )
+        question = Question(title=f"Quit while {what} in flight?", verb="Drain and quit", cancel="Stay")
+        stake = Stake(["The core ends with this console: it drains first, and cuts off what is left."])
         self._asking = True
         try:
-            return await self.push_screen_wait(AskScreen(question)) is not None
+            return await self.push_screen_wait(AskScreen(question, stake)) is not None
         finally:
             self._asking = False
 

@@ -6,22 +6,22 @@ What the screen shows does not change here: that is left to the event that comes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from textual.app import App
 
 from console import units
 from console.acting import REASON
 from console.actions import Action, Aimed, Impossible, Target, tier
 from console.cores import Attached
 from console.desk import Desk
-from console.screens.bulk import NO_MODEL, Sent, act_on_all, send_all
+from console.screens.bulk import Sent, act_on_all, send_all
 from console.screens.menu import Menu
 from console.screens.phrases import aim, name, verb
 from console.screens.sending import carry_out
+from console.screens.typed import Typed
 from core.protocol import (
     AbortRun,
     AnyCommand,
@@ -37,25 +37,187 @@ from core.protocol import (
     Refused,
 )
 
+if TYPE_CHECKING:
+    from console.screens.ask import Answer, AskScreen, Stake
+
+Opens = Callable[[Typed[Any]], Awaitable[Any]]
+"""Opens a screen above the one whose key acts, and answers what it will be closed with."""
+
+Rest = Coroutine[Any, Any, object]
+"""What is left of an act: something in it has to be waited for."""
+
 _BUSY = "busy"
-_PATIENCE_SECONDS = 0.15
-"""Without an answer by then, the operator is told that one is awaited."""
+_NO_MODEL = "no model is known here yet: one shows when a queue, a pin or a run names it"
 _NOTHING_TO_UNDO = "nothing to undo: only the last mark, pause or model can be taken back"
 _FEW = 2
 """What one act is taken back by, at most; more were an act on many."""
 
 
-def menu_of(desk: Desk, action: Action, aimed: Aimed | str) -> Menu | None:
-    """What asks which thing is meant; None where that is plain, and where nothing can be done anyway."""
+def begin(desk: Desk, opens: Opens, action: Action, aimed: Aimed | str) -> Rest | str:
+    """Begin one acting key on what it was aimed at when it was pressed: what is left to do, or why there is nothing.
+
+    All that needs no waiting is done with the key, the opening of what it asks too: what is typed right behind the
+    key is for that, and for nothing else.
+    """
+    if action.id == "undo":
+        return _take_back(desk)
     if isinstance(aimed, str):
-        return None
+        return aimed
     target = aimed.targets[0]
     core = desk.core_of(target)
     if aimed.marked:
-        return _menu(action, replace(target, explicit=False), core) if action.id == "model" else None
-    asks = action.danger == "menu" or _asks_which(action, target)
-    refused = desk.acting.refusal(action, on=core.feed) is not None
-    return _menu(action, target, core) if asks and not refused else None
+        asks_which, target = action.id == "model", replace(target, explicit=False)
+    else:
+        refusal = desk.acting.refusal(action, on=core.feed)
+        if refusal is not None:
+            return f"{core.name}: {refusal}" if desk.cores.several else refusal
+        asks_which = _asks_which(action, target)
+    if not asks_which:
+        return _go_on(desk, opens, action, aimed)
+    menu = _menu(action, target, core)
+    return _NO_MODEL if menu is None else _choose(desk, opens, action, aimed, opens(menu))
+
+
+async def _choose(
+    desk: Desk, opens: Opens, action: Action, aimed: Aimed, choosing: Awaitable[str | None]
+) -> None:
+    """Go on with the one that is chosen."""
+    from console.screens.choosing import chosen
+
+    found = chosen(action, aimed.targets[0], await choosing)
+    if found is None:
+        desk.say("nothing was done")
+        return
+    action, target = found
+    meant = (target, *(replace(each, choice=target.choice) for each in aimed.targets[1:]))
+    rest = _go_on(desk, opens, action, aimed._replace(targets=meant))
+    if isinstance(rest, str):
+        desk.say(rest, "warn")
+    else:
+        await rest
+
+
+def _go_on(desk: Desk, opens: Opens, action: Action, aimed: Aimed) -> Rest | str:
+    """Make the command, and send it or ask first."""
+    if aimed.marked:
+        return act_on_all(desk, opens, action, aimed)
+    target = aimed.targets[0]
+    assert action.makes is not None
+    made = action.makes(target, desk.acting.new_id(), REASON)
+    if isinstance(made, Impossible):
+        return made.why
+    core = desk.core_of(target)
+    if tier(made) == "at once":
+        return _send(desk, made, core)
+    from console.screens.ask import AskScreen, Question
+
+    title = f"{name(made).capitalize()} {aim(made)}{_there(desk, core)}?"
+    screen = AskScreen(Question(title, verb(action, made), REASON))
+    return _ask(desk, target, made, screen, opens(screen))
+
+
+async def _ask(
+    desk: Desk, target: Target, command: AnyCommand, screen: AskScreen, answering: Awaitable[Answer | None]
+) -> None:
+    """The second and third tier: tell what would be lost once the core has said it, and send what is consented to."""
+    core = desk.core_of(target)
+    answered = asyncio.ensure_future(answering)
+    preview = await _preview(desk, command, core, answered)
+    if preview is not None:
+        stake = _stake(command, target, preview)
+        if isinstance(stake, str):
+            screen.give_up()
+            desk.say(stake, "warn")
+            return
+        screen.tell(stake)
+    answer = await answered
+    if answer is None or preview is None:
+        desk.say("nothing was done")
+        return
+    # Many targets were counted at a cursor: the core refuses when they are others by now. One target is held by
+    # its run or generation, and may well have moved on since.
+    cursor = preview.cursor if isinstance(preview, Preview) and tier(command) == "counts" else None
+    reason = answer.reason or REASON
+    _ = await _send(desk, msgspec.structs.replace(command, reason=reason, cursor=cursor), core)
+
+
+async def _preview(
+    desk: Desk, command: AnyCommand, core: Attached, answered: asyncio.Future[Answer | None]
+) -> Preview | Refused | None:
+    """What it would lose; None when the operator has left the question before the core has said it."""
+    asking = asyncio.create_task(desk.acting.preview(command, core.feed))
+    try:
+        _ = await asyncio.wait({asking, answered}, return_when=asyncio.FIRST_COMPLETED)
+        return None if answered.done() else asking.result()
+    finally:
+        _ = asking.cancel()
+
+
+def _stake(command: AnyCommand, target: Target, preview: Preview | Refused) -> Stake | str:
+    """What would be lost, or why there is nothing to ask."""
+    from console.screens.ask import Stake
+
+    if isinstance(preview, Refused):
+        return f"{name(command)} refused: {preview.message}"
+    many = tier(command) == "counts"
+    if many and preview.targets == 0:
+        return "nothing to do: there is no live session to mark"
+    return Stake(_losses(command, target, preview), preview.targets if many else None)
+
+
+def _there(desk: Desk, core: Attached) -> str:
+    """Where it is to be done, when there is more than one place."""
+    return f" on {core.name}" if desk.cores.several else ""
+
+
+async def _send(desk: Desk, command: AnyCommand, core: Attached) -> bool:
+    """Whether it was done; told either way."""
+    desk.say(f"{name(command)} {aim(command)}{_there(desk, core)}: sent …", "dim")
+    outcome = await carry_out(desk, command, core)
+    match outcome:
+        case Done() if isinstance(command, AbortRun):
+            told = f"✓ {name(command)} {aim(command)}: {outcome.message}"
+            desk.say(told, "good", run_id=command.run_id, core=core.number)
+        case Done():
+            told = f"{aim(command)}: {outcome.message}"
+            if desk.acting.undo and tier(command) == "at once":
+                # what can be done now comes first: the line may end after 80 cells, and a key be long
+                told = f"(Z takes it back): {aim(command)}"
+            desk.say(f"✓ {name(command)} {told}", "good")
+        case Refused():
+            told = outcome.message
+            if isinstance(command, EvictSession) and _BUSY in outcome.code:
+                told = "a turn is running; C aborts its turn and closes it"
+            desk.say(f"✗ {name(command)} refused: {told}", "bad")
+    return isinstance(outcome, Done)
+
+
+async def _take_back(desk: Desk) -> None:
+    undo = [
+        (next(core for core in desk.cores if core.feed is feed), command)
+        for feed, command in desk.acting.undo
+    ]
+    if not undo:
+        desk.say(_NOTHING_TO_UNDO, "warn")
+    elif len(undo) > _FEW:
+        await send_all(desk, [Sent(core, command) for core, command in undo])
+    else:
+        for core, command in undo:
+            if not await _send(desk, command, core):
+                return
+
+
+def _asks_which(action: Action, target: Target) -> bool:
+    """Whether the target alone does not say what is meant."""
+    match action.id:
+        case _ if action.danger == "menu":
+            return True
+        case "unpin":
+            return target.explicit and target.strikes > 0
+        case "model":
+            return target.session_key is not None
+        case _:
+            return False
 
 
 def _menu(action: Action, target: Target, core: Attached) -> Menu | None:
@@ -90,167 +252,10 @@ def refusal_of(desk: Desk, action: Action, aimed: Aimed | str) -> str:
     refusal = desk.acting.refusal(action, on=desk.core_of(target).feed)
     if refusal is not None:
         return refusal
-    if action.danger == "menu" or _asks_which(action, target):
+    if _asks_which(action, target):
         return ""
     made = action.makes(target, "", REASON)
     return made.why if isinstance(made, Impossible) else ""
-
-
-async def act(
-    app: App[Any],
-    desk: Desk,
-    action: Action,
-    aimed: Aimed | str,
-    choice: Awaitable[str | None] | None = None,
-) -> None:
-    """Carry out one acting key on what it was aimed at when it was pressed, or say why there is no such thing.
-
-    `choice` is what the menu of that key answers, where it has opened one; see `menu_of`.
-    """
-    if action.id == "undo":
-        await _take_back(desk)
-    elif isinstance(aimed, str):
-        desk.say(aimed, "warn")
-    elif aimed.marked:
-        await act_on_all(app, desk, action, aimed, choice)
-    else:
-        await _act_on_one(app, desk, action, aimed.targets[0], choice)
-
-
-async def _take_back(desk: Desk) -> None:
-    undo = [
-        (next(core for core in desk.cores if core.feed is feed), command)
-        for feed, command in desk.acting.undo
-    ]
-    if not undo:
-        desk.say(_NOTHING_TO_UNDO, "warn")
-    elif len(undo) > _FEW:
-        await send_all(desk, [Sent(core, command) for core, command in undo])
-    else:
-        for core, command in undo:
-            if not await _send(desk, command, core):
-                return
-
-
-async def _act_on_one(
-    app: App[Any], desk: Desk, action: Action, target: Target, choice: Awaitable[str | None] | None
-) -> None:
-    core = desk.core_of(target)
-    refusal = desk.acting.refusal(action, on=core.feed)
-    if refusal is not None:
-        desk.say(f"{core.name}: {refusal}" if desk.cores.several else refusal, "warn")
-        return
-    if action.danger == "menu" or _asks_which(action, target):
-        from console.screens.choosing import chosen
-
-        if choice is None:
-            desk.say(NO_MODEL, "warn")
-            return
-        found = chosen(action, target, await choice)
-        if found is None:
-            desk.say("nothing was done")
-            return
-        action, target = found
-    assert action.makes is not None
-    made = action.makes(target, desk.acting.new_id(), REASON)
-    if isinstance(made, Impossible):
-        desk.say(made.why, "warn")
-        return
-    if tier(made) == "at once":
-        await _send(desk, made, core)
-        return
-    decided = await _ask(app, desk, action, target, made)
-    if decided is not None:
-        await _send(desk, decided, core)
-
-
-def _asks_which(action: Action, target: Target) -> bool:
-    """Whether the target alone does not say what is meant."""
-    match action.id:
-        case "unpin":
-            return target.explicit and target.strikes > 0
-        case "model":
-            return target.session_key is not None
-        case _:
-            return False
-
-
-async def _ask(
-    app: App[Any], desk: Desk, action: Action, target: Target, command: AnyCommand
-) -> AnyCommand | None:
-    """The second and third tier: say what will be lost, and ask. None when nothing is to be done."""
-    from console.screens.ask import AskScreen, Question
-
-    core = desk.core_of(target)
-    preview = await _preview(desk, command, core)
-    if isinstance(preview, Refused):
-        desk.say(f"{name(command)} refused: {preview.message}", "warn")
-        return None
-    many = tier(command) == "counts"
-    if many and preview.targets == 0:
-        desk.say("nothing to do: there is no live session to mark", "warn")
-        return None
-    answer = await app.push_screen_wait(
-        AskScreen(
-            Question(
-                title=f"{name(command).capitalize()} {aim(command)}{_there(desk, core)}?",
-                losses=_losses(command, target, preview),
-                verb=verb(action, command),
-                number=preview.targets if many else None,
-                reason=REASON,
-            )
-        )
-    )
-    if answer is None:
-        desk.say("nothing was done")
-        return None
-    # Many targets were counted at a cursor: the core refuses when they are others by now. One target is held by
-    # its run or generation, and may well have moved on since.
-    cursor = preview.cursor if many else None
-    return msgspec.structs.replace(command, reason=answer.reason or REASON, cursor=cursor)
-
-
-async def _preview(desk: Desk, command: AnyCommand, core: Attached) -> Preview | Refused:
-    """What it would lose; that the core is asked is told when the answer does not come at once."""
-    asking = asyncio.create_task(desk.acting.preview(command, core.feed))
-    try:
-        done, _ = await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
-        if not done:
-            desk.say(
-                f"{name(command)} {aim(command)}{_there(desk, core)}: asking what would be lost …", "dim"
-            )
-            _ = await asyncio.wait({asking})
-            desk.say("")
-        return asking.result()
-    finally:
-        asking.cancel()
-
-
-def _there(desk: Desk, core: Attached) -> str:
-    """Where it is to be done, when there is more than one place."""
-    return f" on {core.name}" if desk.cores.several else ""
-
-
-async def _send(desk: Desk, command: AnyCommand, core: Attached) -> bool:
-    """Whether it was done; told either way."""
-    desk.say(f"{name(command)} {aim(command)}{_there(desk, core)}: sent …", "dim")
-    outcome = await carry_out(desk, command, core)
-    match outcome:
-        case Done() if isinstance(command, AbortRun):
-            told = f"✓ {name(command)} {aim(command)}: {outcome.message}"
-            desk.say(told, "good", run_id=command.run_id, core=core.number)
-        case Done():
-            told = f"{aim(command)}: {outcome.message}"
-            if desk.acting.undo and tier(command) == "at once":
-                # what can be done now comes first: the line may end after 80 cells, and a key be long
-                told = f"(Z takes it back): {aim(command)}"
-            desk.say(f"✓ {name(command)} {told}", "good")
-        case Refused():
-            told = outcome.message
-            if isinstance(command, EvictSession) and _BUSY in outcome.code:
-                told = "a turn is running; C aborts its turn and closes it"
-            desk.say(f"✗ {name(command)} refused: {told}", "bad")
-    return isinstance(outcome, Done)
 
 
 def _losses(command: AnyCommand, target: Target, preview: Preview) -> list[str]:

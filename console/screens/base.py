@@ -169,16 +169,16 @@ class DeskScreen(ClosesOnce[None]):
         if refusal is not None:
             self.desk.say(refusal, "warn")
             return
-        from console.screens.act import act, menu_of
+        from console.screens.act import begin
 
         if self.desk.bulk is not None:
             self.desk.say(f"{self.desk.bulk.text()} first; esc stops it", "warn")
             return
-        aimed = self.aimed() if aimed is None else aimed
-        menu = menu_of(self.desk, action, aimed)
-        # opened here and not in the worker: a letter that is typed right behind the key is the menu's
-        choice = self._answer_of(menu) if menu is not None else None
-        self.run_worker(act(self.app, self.desk, action, aimed, choice), group="act", exclusive=True)
+        rest = begin(self.desk, self._answer_of, action, self.aimed() if aimed is None else aimed)
+        if isinstance(rest, str):
+            self.desk.say(rest, "warn")
+        else:
+            _ = self.run_worker(rest, group="act")
 
     def _answer_of(self, screen: Typed[Any]) -> asyncio.Future[Any]:
         """Open a screen above, and have what it is closed with."""

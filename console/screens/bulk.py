@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
-from textual.app import App
 
 from console import units
 from console.acting import REASON
 from console.actions import Action, Aimed, Impossible, Target
 from console.cores import Attached
 from console.desk import Bulk, Desk
-from console.screens.ask import AskScreen, Question
+from console.screens.ask import Answer, AskScreen, Question, Stake
 from console.screens.phrases import deed, name, verb
 from console.screens.sending import carry_out
 from console.state import IN_FLIGHT, Key
@@ -39,8 +38,6 @@ from core.protocol import (
 _NAMED = 3
 """So many at most are named in the question."""
 
-NO_MODEL = "no model is known here yet: one shows when a queue, a pin or a run names it"
-
 _AT_ONCE = 8
 """So many are on their way at the same time."""
 
@@ -58,41 +55,31 @@ class _Made(NamedTuple):
     sent: Sent
 
 
-async def act_on_all(
-    app: App[Any], desk: Desk, action: Action, aimed: Aimed, model: Awaitable[str | None] | None = None
-) -> None:
-    """Carry out one acting key on everything that is marked, once the operator has typed how many that are.
+def act_on_all(
+    desk: Desk, opens: Callable[[AskScreen], Awaitable[Answer | None]], action: Action, aimed: Aimed
+) -> Coroutine[Any, Any, None] | str:
+    """Begin one acting key on everything that is marked: what is left to do, or why none of them can be hit.
 
-    `model` is what the menu of models answers, where the key has opened it.
+    How many they are is asked for here and now, in what is opened with `opens`.
     """
-    choice: str | None = None
-    if action.id == "model":
-        from console.screens.choosing import chosen
-
-        if model is None:
-            desk.say(NO_MODEL, "warn")
-            return
-        found = chosen(action, aimed.targets[0], await model)
-        if found is None:
-            desk.say("nothing was done")
-            return
-        choice = found[1].choice
-    made, troubles = _make(desk, action, aimed, choice)
+    made, troubles = _make(desk, action, aimed)
     if not made:
-        desk.say(f"none of the {len(aimed.targets):,} marked: {troubles[0]}", "warn")
-        return
+        return f"none of the {len(aimed.targets):,} marked: {troubles[0]}"
     first = made[0].sent.command
-    answer = await app.push_screen_wait(
-        AskScreen(
-            Question(
-                title=f"{deed(first, len(made)).capitalize()}?",
-                losses=_losses(desk, made, troubles, aimed.hidden),
-                verb=f"{verb(action, first).split()[0]} {len(made):,}",
-                number=len(made),
-                reason=REASON,
-            )
-        )
+    screen = AskScreen(
+        Question(
+            title=f"{deed(first, len(made)).capitalize()}?",
+            verb=f"{verb(action, first).split()[0]} {len(made):,}",
+            reason=REASON,
+        ),
+        Stake(_losses(desk, made, troubles, aimed.hidden), len(made)),
     )
+    return _ask(desk, made, aimed, opens(screen))
+
+
+async def _ask(desk: Desk, made: Sequence[_Made], aimed: Aimed, answering: Awaitable[Answer | None]) -> None:
+    """Send them when the operator has typed how many they are."""
+    answer = await answering
     if answer is None:
         desk.say("nothing was done; the marks are still there")
         return
@@ -147,7 +134,7 @@ def _tell(desk: Desk, bulk: Bulk, refusals: Counter[str], command: AnyCommand) -
     desk.say(f"{'✓' if clean else '▲' if bulk.done else '✗'} {told}", "good" if clean else "warn")
 
 
-def _make(desk: Desk, action: Action, aimed: Aimed, choice: str | None) -> tuple[list[_Made], list[str]]:
+def _make(desk: Desk, action: Action, aimed: Aimed) -> tuple[list[_Made], list[str]]:
     """The commands, and why there are none for the others of what is marked."""
     assert action.makes is not None
     made: list[_Made] = []
@@ -159,7 +146,7 @@ def _make(desk: Desk, action: Action, aimed: Aimed, choice: str | None) -> tuple
             troubles.append(f"{core.name}: {refusal}" if desk.cores.several else refusal)
             continue
         # what a menu would ask of one is plain for many: these sessions, these queues
-        each = action.makes(replace(target, choice=choice, what="session"), desk.acting.new_id(), REASON)
+        each = action.makes(replace(target, what="session"), desk.acting.new_id(), REASON)
         if isinstance(each, Impossible):
             troubles.append(each.why)
         else:

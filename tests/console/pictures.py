@@ -202,6 +202,11 @@ async def _a_page_cannot_come(console: Opened, core: BusyCore) -> None:
     await console.press("home")
 
 
+async def _nobody_says_what_would_be_lost(console: Opened, core: BusyCore) -> None:
+    core.slow.clear()
+    await console.press("X")
+
+
 async def _settle(console: Opened) -> None:
     for _ in range(3):
         await console.pilot.pause()
@@ -343,6 +348,7 @@ _TO_WAITING = ("slash", *"queued", "enter", "down", "down")
 
 _DIALOGS = {
     "abort": Picture(f"Abort run {RUN}?", on=RUN, keys=("X",), covers=("dialog abort", "screen AskScreen")),
+    "abort-waits": Picture("asking what would be lost …", on=RUN, then=_nobody_says_what_would_be_lost),
     "close": Picture(f"Close {KEY}?", pane="3", on=KEY, keys=("C",), covers=("dialog close",)),
     "close-guest": Picture("Close api:guest-", keys=("slash", *"owned", "enter", "C")),
     "close-long": Picture("very-long-name-very", keys=("slash", *"very-long", "enter", "C")),

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input
 from console.screens.ask import AskScreen
 from console.screens.menu import Menu
 from console.screens.session import SessionScreen
+from core.errors import RunNotFound
 from core.protocol import (
     AbortRun,
     AnyCommand,
@@ -22,9 +23,11 @@ from core.protocol import (
     EvictSession,
     MarkDirty,
     Outcome,
+    Preview,
     RunGone,
     SessionChanged,
     SessionGone,
+    target_of,
 )
 from tests.console.fake_core import FakeCore
 from tests.console.opened import Opened, opened
@@ -97,17 +100,57 @@ async def test_every_button_does_what_its_label_says() -> None:
                 assert [type(command) for command in console.core.executed] == expected[label]
 
 
-async def test_a_core_that_does_not_say_at_once_what_would_be_lost_is_waited_for_and_that_is_told() -> None:
+async def test_nothing_can_be_consented_to_before_the_core_has_said_what_would_be_lost() -> None:
     core = a_house()
     async with opened(core) as console:
         core.slow.clear()
         await console.press("X")
-        await console.sees("abort run run-1: asking what would be lost …")
+        await console.sees("asking what would be lost …")
+        assert "Abort run run-1?" in console.screen()
+        assert console.focused_label() == "Cancel"
+        await console.press("right")
+        assert console.focused_label() == "Cancel"
         core.slow.set()
-        await asked(console)
-        await console.press("escape")
+        await console.sees("1 running turn will be cut off")
+        await console.press("right", "enter")
+        await console.sees("✓ aborted run-1")
+        assert console.sent() == ["AbortRun"]
+
+
+@pytest.mark.parametrize("way", ["enter", "escape"])
+async def test_a_question_is_left_before_the_core_has_said_what_would_be_lost(way: str) -> None:
+    core = a_house()
+    async with opened(core) as console:
+        core.slow.clear()
+        await console.press("X")
+        await console.sees("asking what would be lost …")
+        await console.press(way)
         await console.sees("nothing was done")
-        assert console.sent() == []
+        assert len(console.app.screen_stack) == 2
+        core.slow.set()
+        await console.press("down", "up")
+        assert "Abort run" not in console.screen()
+        assert core.previewed == console.core.executed == []
+
+
+async def test_a_question_that_the_core_refuses_to_answer_goes_by_itself() -> None:
+    core = a_house()
+    async with opened(core) as console:
+
+        async def refuses(command: AnyCommand) -> Preview:
+            await core.slow.wait()
+            raise RunNotFound("run run-1 is gone")
+
+        core.preview = refuses  # type: ignore[method-assign]
+        await console.press("X")
+        await console.sees("abort refused: run run-1 is gone")
+        await console.until(lambda: len(console.app.screen_stack) == 2)
+        core.slow.clear()
+        await console.press("X")
+        await console.sees("asking what would be lost …")
+        core.slow.set()
+        await console.until(lambda: len(console.app.screen_stack) == 2)
+        await console.sees("abort refused: run run-1 is gone")
 
 
 async def test_a_reason_goes_along_and_is_no_consent() -> None:
@@ -162,6 +205,24 @@ async def test_evict_goes_at_once_and_a_busy_session_is_refused() -> None:
         assert console.sent() == ["EvictSession", "EvictSession"]
         assert isinstance(console.core.executed[1], EvictSession)
         assert "api:bob/2" not in console.core.rows.sessions
+
+
+async def test_one_act_does_not_call_off_the_one_before_it() -> None:
+    core = a_house()
+    answers = asyncio.Event()
+
+    async def late(command: AnyCommand) -> Outcome:
+        await answers.wait()
+        core.executed.append(command)
+        return Done(command_id=command.command_id, count=1, message="done")
+
+    async with opened(core) as console:
+        core.execute = late  # type: ignore[method-assign]
+        await console.press("3", "down", "E", "down", "E")
+        await console.sees("evict api:cid/3: sent …")
+        answers.set()
+        await console.until(lambda: len(console.sent()) == 2)
+        assert [target_of(command) for command in core.executed] == ["api:bob/2", "api:cid/3"]
 
 
 async def test_nothing_is_shown_before_the_event_returns() -> None:
@@ -456,3 +517,40 @@ async def test_arrows_right_behind_the_key_of_a_menu_choose_in_it_and_leave_the_
         await console.sees("nothing was done")
         await console.press("down")
         assert console.cursor == "api:cid/3"
+
+
+async def test_what_is_typed_before_a_question_can_be_read_is_no_answer_and_does_nothing_else() -> None:
+    async with opened(a_house()) as console:
+        at_once(
+            console,
+            events.Key("X", "X"),
+            events.Key("right", None),
+            events.Key("enter", "\r"),
+            events.Key("3", "3"),
+        )
+        await console.sees("1 running turn will be cut off")
+        assert console.focused_label() == "Cancel"
+        assert len(console.app.screen_stack) == 3
+        await console.press("escape")
+        await console.sees("nothing was done")
+        assert "▸2 runs" in console.screen()
+        assert console.sent() == []
+
+
+async def test_escape_right_behind_the_key_takes_a_question_back() -> None:
+    async with opened(a_house()) as console:
+        at_once(console, events.Key("X", "X"), events.Key("escape", None))
+        await console.sees("nothing was done")
+        await console.until(lambda: len(console.app.screen_stack) == 2)
+        assert console.sent() == []
+
+
+async def test_a_number_typed_before_many_are_counted_is_no_answer() -> None:
+    async with opened(a_house()) as console:
+        await console.press("3", "space", "space")
+        await console.sees("2 marked")
+        at_once(console, events.Key("C", "C"), events.Key("2", "2"), events.Key("enter", "\r"))
+        await console.sees("type 2 to go on")
+        assert console.sent() == []
+        await console.press("2", "enter")
+        await console.until(lambda: console.sent() == ["CloseSession", "CloseSession"])
