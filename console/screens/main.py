@@ -40,13 +40,14 @@ if TYPE_CHECKING:
 
 _LINE = 72
 _WIDE, _TALL = 112, 34
+"""From these sizes on the facts stand beside the table, and the journal below it."""
 _BESIDE: dict[Layout, str] = {
     "all": "the facts of the row, and the latest of the journal",
     "facts": "the facts of the row",
     "journal": "the latest of the journal",
     "table": "nothing",
 }
-"""From these sizes on the facts stand beside the table, and the journal below it."""
+"""What stands there, by layout, when there is room."""
 
 
 class MainScreen(DeskScreen):
