@@ -6,9 +6,9 @@ While a session leaves, its key is held: whoever asks for a session waits, so th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from functools import partial
-from typing import Generic
+from typing import Any, Generic
 
 from core.clock import Clock
 from core.router.build import Builder
@@ -127,8 +127,12 @@ class Departures(Generic[S]):
             self._reservations.free(reservation)
         await self._settled(self._apart)
 
-    async def abort(self, turn: Turn, reason: str) -> None:
-        """Tell a turn to stop, and its session if it has one by now; each is told once, and none that has unwound."""
+    async def abort(self, turn: Turn, reason: str, deadline: Deadline | None = None) -> None:
+        """Tell a turn to stop, and its session if it has one by now; each is told once, and none that has unwound.
+
+        A session that takes longer than `seconds`, or until the deadline, is reported and not waited for any more; its
+        turn stays in the slot until it unwinds, as after any abort.
+        """
         key = turn.session_key
         if not turn.stopping and self._holds(turn):
             turn.stopping = True
@@ -136,40 +140,47 @@ class Departures(Generic[S]):
                 if turn.stop is not None:
                     turn.stop(reason)
             except Exception as error:
-                problem = f"the turn of {key!r} could not be told to stop: {error!r}"
-                self._reports.failed("abort_failed", problem)
-        live = self._shelf.get(key)
+                self._reports.failed(
+                    "abort_failed", f"the turn of {key!r} could not be told to stop: {error!r}"
+                )
+        deadline = deadline or Deadline(self._clock, self._seconds)
+        problem = await self._tried(self._tell_session(turn, reason), deadline)
+        if problem is not None:
+            self._reports.failed("abort_failed", f"session {key!r} could not be told to stop: {problem}")
+
+    async def _tell_session(self, turn: Turn, reason: str) -> None:
+        live = self._shelf.get(turn.session_key)
         if live is None or turn.told is live.session or not self._holds(turn):
             return
         turn.told = live.session
-        try:
-            await live.session.abort(reason)
-        except Exception as error:
-            self._reports.failed("abort_failed", f"session {key!r} could not be told to stop: {error!r}")
+        await live.session.abort(reason)
 
     async def dispose(self, session_key: str, session: S) -> None:
         """Let a session give back what it holds; one that fails, or takes too long, is reported."""
         self._disposing[id(session)] = session
         try:
-            await self._bounded_dispose(session_key, session)
+            problem = await self._tried(_dispose(session), Deadline(self._clock, self._seconds))
         finally:
             del self._disposing[id(session)]
+        if problem is not None:
+            self._reports.failed(
+                "dispose_failed", f"session {session_key!r} could not be disposed: {problem}"
+            )
 
-    async def _bounded_dispose(self, session_key: str, session: S) -> None:
-        task = asyncio.create_task(_dispose(session))
+    async def _tried(self, work: Coroutine[Any, Any, None], deadline: Deadline) -> str | None:
+        """What is wrong with how a session did its work, if anything: it raised, or was not done by the deadline."""
+        task = asyncio.create_task(work)
         try:
-            done = await Deadline(self._clock, self._seconds).wait([task])
+            done = await deadline.wait([task])
         except asyncio.CancelledError:
             task.cancel()
             raise
         if not done:
             task.cancel()
-            problem = f"took more than {self._seconds:g} s"
-        elif task.cancelled() or task.exception() is None:
-            return
-        else:
-            problem = repr(task.exception())
-        self._reports.failed("dispose_failed", f"session {session_key!r} could not be disposed: {problem}")
+            return f"took more than {self._seconds:g} s"
+        if task.cancelled() or task.exception() is None:
+            return None
+        return repr(task.exception())
 
     async def _close(
         self,
@@ -206,7 +217,7 @@ class Departures(Generic[S]):
             end = loop.create_future()
             held.on_end.append(partial(_wake, end))
             ends.append(end)
-        await self._finish([asyncio.create_task(self.abort(turn, reason)) for turn in turns], deadline)
+        await asyncio.gather(*(self.abort(turn, reason, deadline) for turn in turns))
         await deadline.wait(ends)
 
     async def _finish(self, tasks: list[asyncio.Task[None]], deadline: Deadline) -> None:

@@ -140,7 +140,10 @@ class SessionRouter(RouterReaders[S]):
             self._reports.changed(live, "turn_ended")
 
     async def abort(self, session_key: str, reason: str = "", run_id: str | None = None) -> bool:
-        """Stop the key's turn, if it is that run; whether one was stopped. The slot is freed when it unwinds."""
+        """Stop the key's turn, if it is that run; whether one was stopped. The slot is freed when it unwinds.
+
+        Its session is waited for `abort_seconds` at most.
+        """
         check_key(session_key)
         turn = self._slots.get(session_key)
         if turn is None or (run_id and turn.run_id != run_id):

@@ -24,12 +24,15 @@ class Scripted:
         self.disposed = 0
         self.text: str | None = None
         self.abort_error: Exception | None = None
+        self.abort_gate: asyncio.Event | None = None
         self.dispose_error: Exception | None = None
         self.dispose_gate: asyncio.Event | None = None
 
     async def abort(self, reason: str) -> None:
         self.aborts.append(reason)
         self.log.append(f"abort {self.name}")
+        if self.abort_gate is not None:
+            await self.abort_gate.wait()
         if self.abort_error is not None:
             raise self.abort_error
         if self.on_abort is not None:

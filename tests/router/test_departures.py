@@ -49,6 +49,20 @@ async def test_close_does_not_wait_for_ever() -> None:
     assert house.router.turn_of("s") == "r2"
 
 
+@pytest.mark.parametrize("leave", ["close", "shutdown"])
+async def test_a_session_that_hangs_when_it_is_told_to_stop_is_reported_by_whoever_leaves(leave: str) -> None:
+    house = House(abort_seconds=10)
+    session = (await house.router.get_or_create("s")).session
+    session.abort_gate = asyncio.Event()
+    house.router.begin_turn("s", "r1")
+    leaving = asyncio.ensure_future(LEAVE[leave](house))
+    await house.clock.settle(10)
+    await leaving
+    assert (session.aborts, session.disposed) == (["closed" if leave == "close" else leave], 1)
+    assert await house.notices() == ["abort_failed"]
+    assert house.router.turn_of("s") is None
+
+
 async def test_close_needs_something_of_that_generation() -> None:
     house = House()
     assert await house.router.close("s") == "gone"

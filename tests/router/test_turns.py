@@ -178,6 +178,34 @@ async def test_a_turn_is_told_once_and_a_failing_session_harms_nobody() -> None:
     assert house.router.turn_of("s") == "r1"
 
 
+async def test_an_abort_does_not_wait_for_ever_and_leaves_the_slot_to_the_turn() -> None:
+    house = House(abort_seconds=10)
+    session = (await house.router.get_or_create("s")).session
+    session.abort_gate = asyncio.Event()
+    house.router.begin_turn("s", "r1")
+    aborting = asyncio.create_task(house.router.abort("s", "enough", "r1"))
+    await house.clock.settle(9.999)
+    assert not aborting.done()
+    await house.clock.settle(0.001)
+    assert await aborting
+    assert await house.notices() == ["abort_failed"]
+    assert house.router.turn_of("s") == "r1"
+    house.router.end_turn("s", "r1")
+    assert house.router.begin_turn("s", "r2")
+
+
+async def test_a_turn_that_begins_in_the_step_of_an_abort_is_left_alone() -> None:
+    house = House()
+    session = (await house.router.get_or_create("s")).session
+    house.router.begin_turn("s", "r1")
+    aborting = asyncio.create_task(house.router.abort("s", "enough", "r1"))
+    await asyncio.sleep(0)
+    house.router.end_turn("s", "r1")
+    house.router.begin_turn("s", "r2")
+    await aborting
+    assert session.aborts == []
+
+
 async def test_an_abort_keeps_a_session_alive_only_if_it_stopped_something() -> None:
     house = House(idle_seconds=10)
     await house.router.get_or_create("s")
