@@ -19,6 +19,7 @@ from core.errors import CoreUnreachable, Forbidden, InternalError, MaitredError
 from core.protocol import (
     AnyCommand,
     ClearDirty,
+    Core,
     Done,
     MarkDirty,
     Outcome,
@@ -46,6 +47,10 @@ class Acting:
         self.armed = not read_only
         self._new_id = new_id or (lambda: str(uuid4()))
         self._undo: list[tuple[Feed, AnyCommand]] = []
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self.under_way = 0
+        """So many commands were sent and have no answer yet."""
 
     def new_id(self) -> str:
         """A new command id."""
@@ -92,22 +97,22 @@ class Acting:
             return Refused(
                 command_id=command.command_id, code=Forbidden.code, message=refusal or "not connected"
             )
+        self.under_way += 1
+        self._settled.clear()
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                outcome = await core.execute(command)
-        except MaitredError as error:
-            return Refused(command_id=command.command_id, code=error.code, message=error.message)
-        except TimeoutError:
-            text = "no answer in time: it may still be carried out; the journal will show it"
-            return Refused(command_id=command.command_id, code=CoreUnreachable.code, message=text)
-        except Exception as error:
-            log.exception("a command failed")
-            text = f"{type(error).__name__}: {error}"
-            return Refused(command_id=command.command_id, code=InternalError.code, message=text)
+            outcome = await _execute(core, command)
+        finally:
+            self.under_way -= 1
+            if not self.under_way:
+                self._settled.set()
         if isinstance(outcome, Done):
             back = [(on, each) for each in inverse(command, pin)]
             self._undo = [*self._undo, *back] if more else back
         return outcome
+
+    async def settled(self) -> None:
+        """Wait until every command that was sent has its answer."""
+        _ = await self._settled.wait()
 
     async def preview(self, command: AnyCommand, on: Feed) -> Preview | Refused:
         """What the command would hit and lose; refused for the same reasons as the command itself."""
@@ -129,6 +134,22 @@ class Acting:
             log.exception("a preview failed")
             text = f"{type(error).__name__}: {error}"
             return Refused(command_id=command.command_id, code=InternalError.code, message=text)
+
+
+async def _execute(core: Core, command: AnyCommand) -> Outcome:
+    """What the core answers, in time; anything else is told as a refusal."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await core.execute(command)
+    except MaitredError as error:
+        return Refused(command_id=command.command_id, code=error.code, message=error.message)
+    except TimeoutError:
+        text = "no answer in time: it may still be carried out; the journal will show it"
+        return Refused(command_id=command.command_id, code=CoreUnreachable.code, message=text)
+    except Exception as error:
+        log.exception("a command failed")
+        text = f"{type(error).__name__}: {error}"
+        return Refused(command_id=command.command_id, code=InternalError.code, message=text)
 
 
 def inverse(command: AnyCommand, pin: PinRow | None = None) -> tuple[AnyCommand, ...]:

@@ -314,11 +314,24 @@ class ConsoleApp(App[None]):
         if turns and ask and not now and self._embedded and not await self._may_cut(turns):
             return
         self._leaving, self.play = True, play
+        if not now:
+            await self._settle()
         self.desk.say(
             "leaving" if now else "leaving: waiting for the turns to end; ctrl+q cuts them off", "warn"
         )
         self.draw()
         await self._let_go_and_exit(now)
+
+    async def _settle(self) -> None:
+        """What was sent is answered before the way to its core goes; what waits to be sent is not sent any more."""
+        desk = self.desk
+        if desk.bulk is not None:
+            desk.bulk.stopped = True
+        if desk.acting.under_way:
+            acts = "1 act" if desk.acting.under_way == 1 else f"{desk.acting.under_way} acts"
+            desk.say(f"leaving: waiting for the answer to {acts}; ctrl+q leaves without it", "warn")
+            self.draw()
+            await desk.acting.settled()
 
     async def _let_go_and_exit(self, now: bool) -> None:
         try:

@@ -479,6 +479,29 @@ async def test_a_signal_drains_without_asking_and_a_second_one_cuts_the_drain_sh
         assert cut.is_set()
 
 
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_who_leaves_behind_an_act_leaves_when_it_is_answered_or_at_once(key: str) -> None:
+    core = a_house()
+    answers = asyncio.Event()
+
+    async def late(command: AnyCommand) -> Outcome:
+        await answers.wait()
+        core.executed.append(command)
+        return Done(command_id=command.command_id, count=1, message="done")
+
+    async with opened(core, embedded=False) as console:
+        core.execute = late  # type: ignore[method-assign]
+        await console.press("3", "down", "E")
+        await console.sees("evict api:bob/2: sent …")
+        await console.press(key)
+        if key == "q":
+            await console.sees("leaving: waiting for the answer to 1 act; ctrl+q leaves without it")
+            assert console.app.is_running
+            answers.set()
+        await console.until(lambda: not console.app.is_running)
+    assert len(core.executed) == (key == "q")
+
+
 # --------------------------------------------------------------------------------- keys that come faster than a menu
 
 
