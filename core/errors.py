@@ -14,7 +14,7 @@
     ├── Conflict                 the world is in another state than the call expects
     │   ├── NotQueued, AtCapacity
     │   ├── RunInProgress, NoActiveRun
-    │   ├── SessionBusy          another turn holds the slot: waiting helps
+    │   ├── SessionBusy          it serves a turn, or is being worked on: waiting helps
     │   ├── ImportGap            messages are missing before those that came, or before the end
     │   ├── ImportDiffers        what was staged is not what was announced; it was thrown away
     │   ├── ReindexRunning       one rebuilding of the search index is enough: waiting helps
@@ -157,7 +157,7 @@ class NoActiveRun(Conflict):
 
 
 class SessionBusy(Conflict):
-    """Another turn holds the session's slot: try again when it is over."""
+    """The session is in use, for a turn or for what the message names: try again when that is over."""
 
     code = "session_busy"
 

@@ -51,7 +51,7 @@ from core.protocol import (
 )
 from core.protocol.commands import LONGEST_ID
 from core.protocol.outdated import outdates
-from core.router import SessionRouter
+from core.router import HeldBy, SessionRouter
 from core.runs import RunRegistry
 from core.store import audit
 from core.store.database import Database
@@ -59,6 +59,14 @@ from core.store.pins import Pins
 from core.turn import ChatSession
 
 _REMEMBERED = 10_000
+
+_INSTEAD_OF_EVICTING: dict[HeldBy, str] = {
+    "turn": "close it instead, which aborts the turn",
+    "maintenance": "evict it when that is over, or close it instead, which waits for the end of that",
+    "rebuild": "evict the new one when it is there, or close it instead, which gives up the new one too",
+    "departure": "there is nothing left to do",
+    "shutdown": "there is nothing left to do",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -283,11 +291,17 @@ class Operator:
             case "evicted":
                 return 1, "session evicted; history, pin and cost stay"
             case "busy":
-                raise SessionBusy(f"session {key!r} has a turn; close it instead, which aborts the turn")
+                raise self._busy(key)
             case "gone":
                 raise TargetGone(f"session {key!r} is gone or was rebuilt since; look again")
             case _ as never:
                 assert_never(never)
+
+    def _busy(self, key: str) -> SessionBusy:
+        """Why a session was not evicted, which the router has said in this very step."""
+        hold = self._router.hold_of(key)
+        assert hold is not None
+        return SessionBusy(f"session {key!r} {hold.text}; {_INSTEAD_OF_EVICTING[hold.by]}")
 
     def _mark(self, command: MarkDirty) -> tuple[int, str]:
         given = [command.session_key is not None, command.project is not None, command.all]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.router.hold import HeldBy, Hold
 from core.router.maintenance import Reservation
 from core.router.router import DEFAULT_DIRT, SessionRouter
 from core.router.session import (
@@ -22,6 +23,8 @@ __all__ = [
     "Entry",
     "Eviction",
     "EvictionReason",
+    "HeldBy",
+    "Hold",
     "Listed",
     "LiveSession",
     "Reservation",

@@ -13,6 +13,7 @@ from core.journal import Journal
 from core.protocol import Because
 from core.router.build import Build, Builder
 from core.router.departures import Departures
+from core.router.hold import Hold
 from core.router.maintenance import Reservation, Reservations
 from core.router.readers import RouterReaders
 from core.router.reports import Reports
@@ -186,7 +187,10 @@ class SessionRouter(RouterReaders[S]):
     async def evict(
         self, session_key: str, generation: int | None = None
     ) -> Literal["evicted", "gone", "busy"]:
-        """The operator's: dispose a session that serves no turn and is in nobody else's hands."""
+        """The operator's: dispose a session that serves no turn and is in nobody else's hands.
+
+        In the step of a ``busy``, `hold_of` tells whose hands those are.
+        """
         check_key(session_key)
         live = self._shelf.get(session_key)
         if live is None or (generation is not None and live.generation != generation):
@@ -226,6 +230,10 @@ class SessionRouter(RouterReaders[S]):
             self._use(live)
             self._rest(live)
             self._reports.changed(live, "maintenance_ended")
+
+    def hold_of(self, session_key: str) -> Hold | None:
+        """What keeps the key's session from whoever was just told that it is busy; None when nothing does."""
+        return Hold("shutdown") if self._shutdown is not None else self._hold(session_key)
 
     def has(self, session_key: str, session: S) -> bool:
         """Whether a session is in the router's hands: it serves its key, or is being disposed."""
@@ -384,12 +392,20 @@ class SessionRouter(RouterReaders[S]):
 
     def _in_use(self, session_key: str) -> bool:
         """Whether a session must stay: it serves a turn, is worked on, is being rebuilt, or is on its way out."""
-        return (
-            session_key in self._slots
-            or session_key in self._reservations
-            or self._builder.of(session_key) is not None
-            or self._departures.of(session_key) is not None
-        )
+        return self._hold(session_key) is not None
+
+    def _hold(self, session_key: str) -> Hold | None:
+        """What a session is in use for; of several uses the one that decides when the key is free."""
+        if self._departures.guards(session_key):
+            return Hold("departure")
+        if session_key in self._slots:
+            return Hold("turn")
+        reserved = self._reservations.get(session_key)
+        if reserved is not None:
+            return Hold("maintenance", reserved.purpose)
+        if self._builder.of(session_key) is not None:
+            return Hold("rebuild")
+        return None if self._departures.of(session_key) is None else Hold("departure")
 
     def _sweep(self, now: int | None = None) -> None:
         """Drop what was idle for longer than the timeout, least recently used first (decision 8)."""

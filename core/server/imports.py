@@ -89,7 +89,9 @@ class ImportDoor:
         session_key, owner = await self._imports.target(import_id)
         reserved = self._router.reserve(session_key, "import")
         if reserved == "busy":
-            raise SessionBusy(f"session {session_key!r} is in use; complete the import when its turn is over")
+            hold = self._router.hold_of(session_key)
+            assert hold is not None
+            raise SessionBusy(f"session {session_key!r} {hold.text}; complete the import when that is over")
         try:
             count = await self._imports.complete(import_id, actor=owner or call.principal.name)
             self._router.mark_dirty(session_key=session_key, reason="its history was imported")

@@ -168,9 +168,11 @@ class Turns:
             stop=lambda reason: self.stop(turn, reason),
         )
         if not began:
+            hold = self._router.hold_of(request.session_key)
+            assert hold is not None
+            told = "wait for its end, or abort it" if hold.by == "turn" else "ask again shortly"
             raise SessionBusy(
-                f"session {request.session_key!r} has a turn already; wait for its end, or abort it",
-                retry_after_ms=_BUSY_RETRY_MS,
+                f"session {request.session_key!r} {hold.text}; {told}", retry_after_ms=_BUSY_RETRY_MS
             )
 
     async def _work(self, turn: Turn) -> None:

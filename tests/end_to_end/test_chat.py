@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import MaitredError
 from core.protocol import RunRow
+from core.router import Reservation
 from core.settings import Admission, Runs
 from tests.end_to_end.conftest import PRICED, House, Opening
 from tests.upstream.server import Upstream
@@ -177,8 +178,20 @@ async def test_a_busy_session_is_refused_with_the_time_to_wait(house: House, ups
         await client.chat.completions.create(model="echo", messages=HELLO)
     assert caught.value.code == "session_busy"
     assert int(caught.value.response.headers["retry-after-ms"]) > 0
+    assert "has a turn; wait for its end, or abort it" in caught.value.message
     first.cancel()
     await finished(house)
+
+
+async def test_a_session_that_is_being_imported_is_not_said_to_have_a_turn(house: House) -> None:
+    client = house.openai(default_headers={"x-session-id": "s"})
+    await client.chat.completions.create(model="echo", messages=HELLO)
+    reserved = house.core.router.reserve("api:local/s", "import")
+    assert isinstance(reserved, Reservation)
+    with pytest.raises(openai.ConflictError, match="is reserved for import; ask again shortly"):
+        await client.chat.completions.create(model="echo", messages=HELLO)
+    reserved.release()
+    await client.chat.completions.create(model="echo", messages=HELLO)
 
 
 @pytest.mark.parametrize("model", ["slow-between?s=5", "hang", "slow-first?s=5&headers=1"])

@@ -180,7 +180,9 @@ async def test_a_session_with_a_turn_is_left_alone_and_then_rebuilt(guarded: Hou
             key = response.headers["x-maitred-session"]
             path = await begun(guarded, key)
             await bring(guarded, path)
-            assert code(await post(guarded, f"{path}/complete", {})) == (409, "session_busy")
+            refused = await post(guarded, f"{path}/complete", {})
+            assert code(refused) == (409, "session_busy")
+            assert "has a turn; complete the import when that is over" in refused.text
             run = response.headers["x-maitred-run"]
             await post(guarded, f"/v1/runs/{run}/abort", {"userId": "ann"})
             async for _ in response.aiter_bytes():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from core.protocol import (
     Refused,
     ReleasePin,
 )
+from core.router import Reservation
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_chat import HELLO, finished
 from tests.upstream.server import Upstream
@@ -91,6 +94,52 @@ async def test_what_was_not_counted_is_not_hit(
     assert (told.code if isinstance(told, Refused) else "done") == ("gone" if refused else "done")
     told = await outcome(house, _with(command, "other.1", "d"))
     assert isinstance(told, Refused)
+
+
+@pytest.mark.parametrize(
+    ("use", "told"),
+    [
+        ("turn", "has a turn; close it instead, which aborts the turn"),
+        ("import", "is reserved for import; evict it when that is over, or close it instead"),
+        ("rebuild", "is being rebuilt; evict the new one when it is there, or close it instead"),
+    ],
+)
+async def test_an_eviction_is_refused_with_what_the_session_is_in_use_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, use: str, told: str
+) -> None:
+    await chat(house)
+    router, built = house.core.router, asyncio.Event()
+    rebuilding: asyncio.Task[Any] | None = None
+    match use:
+        case "turn":
+            router.begin_turn(KEY, "r")
+            over: Callable[[], object] = partial(router.end_turn, KEY, "r")
+        case "import":
+            reserved = router.reserve(KEY, "import")
+            assert isinstance(reserved, Reservation)
+            over = reserved.release
+        case _:
+            make = router._builder._factory.recreate
+
+            async def held(*args: Any) -> Any:
+                await built.wait()
+                return await make(*args)
+
+            monkeypatch.setattr(router._builder._factory, "recreate", held)
+            router.mark_dirty(session_key=KEY)
+            rebuilding = asyncio.create_task(router.get_or_create(KEY))
+            over = built.set
+            await asyncio.sleep(0)
+    refused = await outcome(house, EVICT)
+    assert isinstance(refused, Refused)
+    assert refused.code == "session_busy"
+    assert refused.message.startswith(f"session {KEY!r} {told}")
+    over()
+    if rebuilding is not None:
+        assert (await rebuilding).generation == 2
+    assert await outcome(house, replace(EVICT, command_id="again")) == Done(
+        command_id="again", count=1, message="session evicted; history, pin and cost stay"
+    )
 
 
 def _with(command: AnyCommand, cursor: str, command_id: str = "c") -> AnyCommand:

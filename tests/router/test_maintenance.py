@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from core.protocol import SessionChanged
-from core.router import Reservation
+from core.router import Hold, Reservation
 from tests.router.fakes import House, Scripted, settle
 
 
@@ -125,3 +125,50 @@ async def test_a_shutdown_waits_for_it_within_its_bounds() -> None:
     await leaving
     assert house.gone() == [("s", "shutdown")]
     assert house.router.reserve("s", "compaction") == "gone"
+
+
+async def test_who_is_refused_can_ask_what_the_session_is_in_use_for() -> None:
+    house = House(unwind=True)
+    router = house.router
+    assert router.hold_of("s") is None
+    reservation = await reserved(house)
+    assert router.hold_of("s") == Hold("maintenance", "compaction")
+    reservation.release()
+    router.mark_dirty(session_key="s")
+    house.factory.gate = asyncio.Event()
+    rebuilding = asyncio.create_task(router.get_or_create("s"))
+    await settle()
+    assert router.hold_of("s") == Hold("rebuild")
+    router.begin_turn("s", "r1")
+    assert router.hold_of("s") == Hold("turn")
+    house.factory.gate.set()
+    session = (await rebuilding).session
+    session.dispose_gate = asyncio.Event()
+    closing = asyncio.create_task(router.close("s"))
+    await settle()
+    assert router.hold_of("s") == Hold("departure")
+    session.dispose_gate.set()
+    await closing
+    assert router.hold_of("s") is None
+    await router.shutdown()
+    assert router.hold_of("s") == Hold("shutdown")
+
+
+async def test_whatever_is_busy_is_so_for_something() -> None:
+    house = House()
+    reservation = await reserved(house)
+    assert await house.router.evict("s") == "busy"
+    hold = house.router.hold_of("s")
+    assert hold is not None
+    assert hold.text == "is reserved for compaction"
+    reservation.release()
+    session = house.factory.built[0]
+    session.dispose_gate = asyncio.Event()
+    evicting = asyncio.create_task(house.router.evict("s"))
+    await settle()
+    assert await house.router.evict("s") == "busy"
+    hold = house.router.hold_of("s")
+    assert hold is not None
+    assert hold.text == "is on its way out already"
+    session.dispose_gate.set()
+    assert await evicting == "evicted"
