@@ -8,6 +8,7 @@ Each transaction is a wait for the disk, and a short turn is made of little else
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Literal
 
 import msgspec
@@ -29,6 +30,8 @@ from core.turn.checkpoints import Checkpoints
 from core.turn.one import Turn
 
 _START_SECONDS = 0.02
+
+_log = logging.getLogger(__name__)
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ class Pages:
 
     async def closed(self) -> None:
         """The end alone is durable: for a turn whose account could not be written."""
-        start = self._start() if self._opened is None else None
+        start = None if self._is_open else self._start()
         end = _end(self._turn, None, self._ledger.clock.now())
 
         def unit(connection: Connection) -> None:
@@ -104,7 +107,7 @@ class Pages:
 
     def _account(self, usage: Usage | None) -> Unit[_Written]:
         turn, now = self._turn, self._ledger.clock.now()
-        start = self._start() if self._opened is None else None
+        start = None if self._is_open else self._start()
         strike, booking = self._strike, self._booking(usage)
         message, end, stamp = _message(turn), _end(turn, usage, now), self._stamp(now)
 
@@ -145,7 +148,17 @@ class Pages:
         return self._turn.choice
 
     def _open(self) -> None:
-        self._opened = self._ledger.database.submit(self._start())
+        try:
+            self._opened = self._ledger.database.submit(self._start())
+        except Exception:
+            # Nobody waits here who could be told. It is written with the end then, or that fails for the same reason.
+            _log.exception("the start of run %s could not be written by itself", self._turn.run_id)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the start is durable."""
+        opened = self._opened
+        return opened is not None and opened.done() and not opened.cancelled() and opened.exception() is None
 
     def _start(self) -> Unit[None]:
         turn, request = self._turn, self._turn.request

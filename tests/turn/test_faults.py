@@ -12,8 +12,9 @@ import pytest
 
 from core.errors import StorageFailed
 from core.protocol import RunChanged
+from core.reconciler import reconciler
 from core.store import run_records
-from core.turn import Turn
+from core.turn import Turn, ledger
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_chat import HELLO, finished
 
@@ -45,6 +46,14 @@ async def unheard() -> Any:
     assert complaints == []
 
 
+@pytest.fixture(params=["its start by itself", "all at its end"])
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """When the start of a run is written: before its end, as that of a longer turn, or with it, however slow it is."""
+    by_itself = request.param == "its start by itself"
+    monkeypatch.setattr(ledger, "_START_SECONDS", 0 if by_itself else 60)
+    return str(request.param)
+
+
 async def ask(house: House, stream: bool, model: str = "count-5") -> tuple[int, str]:
     async with house.http() as http:
         answer = await http.post(
@@ -68,7 +77,13 @@ def check_told(status: int, text: str) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("step", FAULTS)
 async def test_a_step_that_fails_ends_the_turn_with_an_error(
-    house: House, unheard: Any, monkeypatch: pytest.MonkeyPatch, step: str, stream: bool, error: Exception
+    house: House,
+    unheard: Any,
+    written: str,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    stream: bool,
+    error: Exception,
 ) -> None:
     part, name = FAULTS[step]
 
@@ -93,7 +108,7 @@ async def test_a_step_that_fails_ends_the_turn_with_an_error(
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("at", range(6))
 async def test_a_write_that_fails_is_told(
-    house: House, unheard: Any, monkeypatch: pytest.MonkeyPatch, at: int, stream: bool
+    house: House, unheard: Any, written: str, monkeypatch: pytest.MonkeyPatch, at: int, stream: bool
 ) -> None:
     submit = house.core.database.submit
     count = iter(range(100))
@@ -129,7 +144,7 @@ async def test_a_write_that_fails_is_told(
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("name", ["start", "end"])
 async def test_a_run_that_cannot_be_recorded_has_failed(
-    house: House, unheard: Any, monkeypatch: pytest.MonkeyPatch, name: str, stream: bool
+    house: House, unheard: Any, written: str, monkeypatch: pytest.MonkeyPatch, name: str, stream: bool
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("a defect")
@@ -141,6 +156,10 @@ async def test_a_run_that_cannot_be_recorded_has_failed(
     (row,) = await finished(house)
     assert row.exit_code == 1
     assert house.core.router.turn_of("api:local/s") is None
+    # where only the end could not be written, the record calls it running until the reconciler has looked for a while
+    monkeypatch.setattr(reconciler, "PATIENCE_SECONDS", 0)
+    await house.core.reconciler.look()
+    assert await house.core.reconciler.look() == []
 
 
 async def test_a_turn_that_cannot_be_accounted_is_still_recorded_as_ended(
