@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from core.errors import Conflict, InvalidArgument, MaitredError, SessionNotFound, ShuttingDown
 from core.protocol import AccessTier
 from core.runs import Lagged, RunEvent, Subscription
-from core.server.auth import Principal
-from core.server.fields import LONGEST, TIERS, Name, Text, choice, text
+from core.server import headers
+from core.server.fields import LONGEST, Name, Text
 from core.server.keys import is_of_another, own_keys
 from core.server.responses import openai_error_body, openai_error_response
 from core.server.routes import Call
@@ -84,6 +82,7 @@ class ChatDoor:
 
     def __init__(self, core: SessionCore) -> None:
         self._core = core
+        self._session_header = core.settings.pins.header
 
     async def complete(self, call: Call) -> Response:
         """One chat completion, streamed or whole."""
@@ -98,21 +97,19 @@ class ChatDoor:
     async def _request(self, call: Call) -> TurnRequest:
         body: ChatBody = call.body
         _check(body)
-        headers = call.request.headers
-        settings = self._core.settings
-        user = _user(call.principal, headers, body)
-        named_key = _text(headers, "x-session-key") if call.principal.role == "service" else ""
+        user = _user(call, body)
+        named_key = call.header(headers.SESSION_KEY.name) if call.principal.role == "service" else ""
         if is_of_another(named_key, user):
             raise SessionNotFound(f"there is no session {named_key!r:.200} for this user")
         streams = bool(body.stream)
         return TurnRequest(
             user_id=user,
-            session_key=named_key or session_key(user, _text(headers, settings.pins.header), body.messages),
+            session_key=named_key or session_key(user, call.header(self._session_header), body.messages),
             own_key=not named_key,
-            instance_id=_text(headers, "x-instance-id") or None,
-            access_tier=_access_tier(call.principal, headers),
-            email=_email(call.principal, headers),
-            project=_text(headers, "x-project") or None,
+            instance_id=call.header(headers.INSTANCE.name) or None,
+            access_tier=_access_tier(call),
+            email=_email(call),
+            project=call.header(headers.PROJECT.name) or None,
             model=None if body.model == _AUTO else body.model,
             body=_decode_fields(await call.request.body()),
             messages=body.messages,
@@ -123,8 +120,6 @@ class ChatDoor:
 
 def session_key(user: str, named: str, messages: list[dict[str, Any]]) -> str:
     """The key of a conversation: named by the client, else derived from how it opens (behaviours/pins.md, 9)."""
-    if len(named) > LONGEST:
-        raise InvalidArgument(f"the session id is longer than {LONGEST} characters; choose a shorter one")
     if not named:
         opening = next((text_of(each.get("content")) for each in messages if each.get("role") == "user"), "")
         system = "\n".join(
@@ -134,33 +129,24 @@ def session_key(user: str, named: str, messages: list[dict[str, Any]]) -> str:
     return own_keys(user) + named
 
 
-def _text(headers: Headers, name: str) -> str:
-    """A header's text; it travels as bytes, and those are UTF-8 where they can be."""
-    value = headers.get(name, "")
-    if not value.isascii():
-        with contextlib.suppress(UnicodeDecodeError):
-            value = value.encode("latin-1").decode()
-    return value.strip()
-
-
-def _user(principal: Principal, headers: Headers, body: ChatBody) -> str:
-    if principal.role == "user" and principal.user:
-        return principal.user
-    user = _text(headers, "x-user-id") or (body.user or "").strip() or "local"
+def _user(call: Call, body: ChatBody) -> str:
+    if call.principal.role == "user" and call.principal.user:
+        return call.principal.user
+    user = call.header(headers.USER.name) or (body.user or "").strip() or "local"
     if len(user) > LONGEST:
         raise InvalidArgument(f"the user id is longer than {LONGEST} characters; choose a shorter one")
     return user
 
 
-def _access_tier(principal: Principal, headers: Headers) -> AccessTier:
+def _access_tier(call: Call) -> AccessTier:
     """The caller's, as a service says it; what a user says of that counts for nothing, as with `x-user-id`."""
-    tier = "" if principal.role == "user" else _text(headers, "x-access-tier")
-    return choice(tier, TIERS, "x-access-tier") if tier else "full"
+    tier = "" if call.principal.role == "user" else call.header(headers.ACCESS_TIER.name)
+    return cast(AccessTier, tier or "full")
 
 
-def _email(principal: Principal, headers: Headers) -> str | None:
-    email = "" if principal.role == "user" else _text(headers, "x-user-email")
-    return text(email, "x-user-email") or None
+def _email(call: Call) -> str | None:
+    email = "" if call.principal.role == "user" else call.header(headers.EMAIL.name)
+    return email or None
 
 
 def _check(body: ChatBody) -> None:

@@ -25,6 +25,8 @@ Text = Annotated[str, msgspec.Meta(extra_json_schema=TEXT)]
 Name = Annotated[str, msgspec.Meta(extra_json_schema=TEXT | {"minLength": 1})]
 Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 Key = Annotated[str, msgspec.Meta(extra_json_schema=_NO_NUL)]
+Short = Annotated[str, msgspec.Meta(max_length=LONGEST)]
+"""What a header says: no NUL comes as far as this, and nothing else is to be told of one that is too long."""
 
 
 def text(value: str, path: str) -> str:

@@ -166,6 +166,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "parameters": [
             *(_parameter(_in_path(name), "path", schemas) for name in re.findall(r"{(\w+)}", route.path)),
             *(_parameter(each, "query", schemas) for each in route.query),
+            *(_parameter(each, "header", schemas) for each in route.headers),
         ],
         "responses": _responses(route, schemas),
     }

@@ -33,6 +33,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         kind, *bounds = get_args(self.kind) or (self.kind,)
         word = {int: "a whole number", float: "a number"}.get(kind, "text")
         ends = [f" from {each.ge} to {each.le}" for each in bounds if each.ge is not None]
+        ends += [
+            f" of at most {each.max_length} characters" for each in bounds if each.max_length is not None
+        ]
         return word + "".join(ends)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import InternalError, InvalidArgument, MaitredError, MethodNotAllowed, NotFound
 from core.server.auth import ANYBODY, Authentication, Principal, Role
+from core.server.headers import Header
 from core.server.queries import Query
 from core.server.responses import JSON, error_response, json_response, openai_error_response
 
@@ -29,13 +31,19 @@ class Call:
     """One request on its way to a handler: who calls, with what."""
 
     def __init__(
-        self, request: Request, principal: Principal | None, body: Any, query: Mapping[str, Query]
+        self,
+        request: Request,
+        principal: Principal | None,
+        body: Any,
+        query: Mapping[str, Query],
+        headers: Mapping[str, Header],
     ) -> None:
-        """`query`: the parameters that the route takes, by name; no other can be read."""
+        """`query`, `headers`: what the route takes of either, by name; no other can be read."""
         self.request = request
         self.principal = principal or Principal("open", "anybody")
         self.body = body
         self._query = query
+        self._headers = headers
 
     def param(self, name: str) -> str:
         """A part of the path, decoded; raises InvalidArgument for what is no percent-encoded UTF-8."""
@@ -66,6 +74,17 @@ class Call:
             raise InvalidArgument(f"wait: expected seconds, found {wait}", path="wait")
         return min(max(wait, 0.0), _LONGEST_WAIT)
 
+    def header(self, name: str) -> str:
+        """A header of the route, "" when it is left out; raises InvalidArgument for what is none of those allowed.
+
+        It travels as bytes, and those are UTF-8 where they can be.
+        """
+        declared, found = self._headers[name], self.request.headers.get(name, "")
+        if not found.isascii():
+            with contextlib.suppress(UnicodeDecodeError):
+                found = found.encode("latin-1").decode()
+        return cast(str, _converted(declared, found.strip()))
+
     def _asked(self, name: str) -> Any:
         declared, found = self._query[name], self.request.query_params.get(name)
         if found is None:
@@ -74,12 +93,16 @@ class Call:
             return declared.default
         if "\0" in found:
             raise InvalidArgument(f"{name}: has U+0000, which no text here may have; remove it", path=name)
-        try:
-            return msgspec.convert(found, declared.kind, strict=False)
-        except msgspec.ValidationError:
-            raise InvalidArgument(
-                f"{name}: found {found!r:.80}; allowed: {declared.allowed}", path=name
-            ) from None
+        return _converted(declared, found)
+
+
+def _converted(declared: Query, found: str) -> Any:
+    try:
+        return msgspec.convert(found, declared.kind, strict=False)
+    except msgspec.ValidationError:
+        raise InvalidArgument(
+            f"{declared.name}: found {found!r:.80}; allowed: {declared.allowed}", path=declared.name
+        ) from None
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -109,6 +132,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     openai: bool = False
     """Errors in the shape of OpenAI's."""
     query: tuple[Query, ...] = ()
+    headers: tuple[Header, ...] = ()
     also: tuple[Also, ...] = ()
     errors: tuple[type[MaitredError], ...] = ()
     """What the handler may refuse with, beside what any route does."""
@@ -144,6 +168,7 @@ class _Endpoint:
             if route.takes is not None
         }
         self._queries = {name: {each.name: each for each in route.query} for name, route in methods.items()}
+        self._headers = {name: {each.name: each for each in route.headers} for name, route in methods.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # HEAD is answered as GET, whose body the server leaves out
@@ -171,7 +196,8 @@ class _Endpoint:
         # read also where none is taken, so that what is too large is refused everywhere
         sent = b"" if route.method == "GET" else await request.body()
         body = _decode(decoder, sent) if decoder is not None else None
-        answer = await route.handler(Call(request, principal, body, self._queries[route.method]))
+        call = Call(request, principal, body, self._queries[route.method], self._headers[route.method])
+        answer = await route.handler(call)
         return answer if isinstance(answer, Response) else json_response(answer)
 
 

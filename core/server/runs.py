@@ -17,6 +17,7 @@ from core.protocol import RunBatch, Wire
 from core.runs import Control, Dropped, Published, Run, Swallowed, position
 from core.server.auth import Principal
 from core.server.fields import Name, Text, text
+from core.server.headers import LAST_EVENT
 from core.server.keys import is_of_another
 from core.server.routes import Call
 from core.server.stream import STREAM, RunStream
@@ -207,7 +208,7 @@ class RunDoor:
         await self._note(call, run.session_key)
         if not _wants_stream(call):
             return await self._core.run_events(run.id, _number(call.text("after")), wait=call.wait())
-        place = call.request.headers.get("last-event-id") or call.text("after")
+        place = call.header(LAST_EVENT.name) or call.text("after")
         return self._stream(call, run, _number(place), b"")
 
     async def session_events(self, call: Call) -> RunBatch | Response:
@@ -219,7 +220,7 @@ class RunDoor:
         await self._note(call, key)
         seen, after = call.text("run"), _number(call.text("after"))
         stream = _wants_stream(call)
-        place = call.request.headers.get("last-event-id", "")
+        place = call.header(LAST_EVENT.name)
         if stream and place:
             seen, _, number = place.rpartition(":")
             after = _number(number)

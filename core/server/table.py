@@ -45,7 +45,7 @@ from core.protocol import (
     ViewPart,
 )
 from core.runs import Control, Dropped, Published, Swallowed
-from core.server import queries
+from core.server import headers, queries
 from core.server.auth import ACT, ANYBODY, BRING, DATA, FOLLOW, KNOW, READ, SEE, WRITE
 from core.server.chat import ChatBody, ChatDoor, ModelList
 from core.server.control import Alive, ControlPlane, Ready
@@ -86,7 +86,7 @@ _FOLLOWED = (
 def routes(core: SessionCore, metrics: Metrics) -> list[Route]:
     """Every route of a core's server."""
     rows = [
-        *_data_plane(ChatDoor(core), SeatDoor(core)),
+        *_data_plane(ChatDoor(core), SeatDoor(core), core.settings.pins.header),
         *_runs(RunDoor(core)),
         *_stored(SessionDoor(core)),
         *_imports(ImportDoor(core)),
@@ -119,7 +119,7 @@ def routes(core: SessionCore, metrics: Metrics) -> list[Route]:
     return rows
 
 
-def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
+def _data_plane(chat: ChatDoor, seats: SeatDoor, session_header: str) -> list[Route]:
     """What clients and their fronts call."""
     return [
         Route(
@@ -127,6 +127,7 @@ def _data_plane(chat: ChatDoor, seats: SeatDoor) -> list[Route]:
             path="/v1/chat/completions",
             roles=DATA,
             takes=ChatBody,
+            headers=headers.of_chat(session_header),
             handler=chat.complete,
             openai=True,
             also=(
@@ -224,6 +225,7 @@ def _runs(runs: RunDoor) -> list[Route]:
             gives=RunBatch,
             handler=runs.events,
             query=queries.FRAMES,
+            headers=(headers.LAST_EVENT,),
             also=_FOLLOWED,
             errors=(RunNotFound, StorageFailed),
         ),
@@ -261,6 +263,7 @@ def _runs(runs: RunDoor) -> list[Route]:
             gives=RunBatch,
             handler=runs.session_events,
             query=queries.CURRENT,
+            headers=(headers.LAST_EVENT,),
             also=_FOLLOWED,
             errors=(RunNotFound, StorageFailed),
         ),

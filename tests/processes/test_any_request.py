@@ -25,6 +25,7 @@ from core.protocol import ReindexPart, ViewPart
 from core.server.metrics import Metrics
 from core.server.openapi import describe
 from core.server.table import routes
+from core.settings import Settings
 from tests.processes import test_security
 from tests.processes.processes import Serving
 
@@ -53,7 +54,8 @@ CONFIG = {
     },
 }
 SCHEMA = schemathesis.openapi.from_dict(
-    describe(routes(MagicMock(), Metrics(MagicMock()))), config=SchemathesisConfig.from_dict(CONFIG)
+    describe(routes(MagicMock(settings=Settings()), Metrics(MagicMock()))),
+    config=SchemathesisConfig.from_dict(CONFIG),
 )
 
 

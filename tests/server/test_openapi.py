@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from unittest.mock import MagicMock
 
@@ -11,15 +12,17 @@ import httpx
 import msgspec
 import pytest
 
+import core.server
 from core.errors import MaitredError, NoActiveRun
 from core.server.metrics import Metrics
 from core.server.openapi import describe
 from core.server.routes import Call, Route
 from core.server.table import routes
-from tests.end_to_end.conftest import House
+from core.settings import Pins, Settings
+from tests.end_to_end.conftest import House, Opening
 
 # the table only hands the core on, so nothing of one is needed to read it
-ROUTES = routes(MagicMock(), Metrics(MagicMock()))
+ROUTES = routes(MagicMock(settings=Settings()), Metrics(MagicMock()))
 TOLD = describe(ROUTES)
 by_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 
@@ -182,7 +185,72 @@ async def test_what_is_none_of_the_allowed_is_named(house: House, path: str, nam
 def test_a_parameter_that_is_not_declared_cannot_be_read() -> None:
     request = MagicMock(query_params={"secret": "1"})
     with pytest.raises(KeyError, match="secret"):
-        Call(request, None, None, {}).text("secret")
+        Call(request, None, None, {}, {}).text("secret")
+
+
+def test_a_header_that_is_not_declared_cannot_be_read() -> None:
+    request = MagicMock(headers={"x-secret": "1"})
+    with pytest.raises(KeyError, match="x-secret"):
+        Call(request, None, None, {}, {}).header("x-secret")
+
+
+def test_no_handler_reads_a_header_but_by_what_is_declared() -> None:
+    """Beside the call that reads them only the floor under the routes does, and who asks whether a stream is wanted."""
+    reading = {
+        (source.name, name)
+        for source in Path(core.server.__file__ or "").parent.glob("*.py")
+        for name in re.findall(r"request\.headers\b(?:\.get\(([^,)]+))?", source.read_text())
+    }
+    assert reading == {("routes.py", '"authorization"'), ("routes.py", "name"), ("runs.py", '"accept"')}
+
+
+def test_a_chat_completion_is_told_with_the_headers_that_it_reads() -> None:
+    told = {
+        each["name"]: each["schema"]
+        for each in TOLD["paths"]["/v1/chat/completions"]["post"]["parameters"]
+        if each["in"] == "header"
+    }
+    short, any_text = {"type": "string", "maxLength": 512}, {"type": "string"}
+    assert told == {
+        "x-session-id": short,
+        "x-user-id": short,
+        "x-user-email": short,
+        "x-instance-id": any_text,
+        "x-project": any_text,
+        "x-session-key": any_text,
+        "x-access-tier": {"enum": ["", "full", "limited"]},
+    }
+
+
+async def test_a_house_that_calls_the_conversation_otherwise_says_so(open_house: Opening) -> None:
+    async with open_house(pins=Pins(header="X-Thread")) as house, house.http() as http:
+        told = (await http.get("/openapi.json")).json()["paths"]["/v1/chat/completions"]["post"]["parameters"]
+        names = {each["name"] for each in told}
+        asked = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+        answer = await http.post("/v1/chat/completions", json=asked, headers={"x-thread": "t"})
+    assert "X-Thread" in names
+    assert "x-session-id" not in names
+    assert answer.headers["x-maitred-session"].endswith("/t")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("x-user-id", "u" * 513, "text of at most 512 characters"),
+        ("x-session-id", "s" * 513, "text of at most 512 characters"),
+        ("x-user-email", "e" * 513, "text of at most 512 characters"),
+        ("x-access-tier", "all", "full or limited"),
+    ],
+)
+async def test_a_header_that_is_none_of_the_allowed_is_named(
+    house: House, name: str, value: str, allowed: str
+) -> None:
+    asked = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+    async with house.http() as http:
+        answer = await http.post("/v1/chat/completions", json=asked, headers={name: value})
+    assert answer.status_code == 400
+    assert (answer.json()["error"]["code"], answer.json()["error"]["param"]) == ("invalid_argument", name)
+    assert allowed in answer.json()["error"]["message"]
 
 
 def test_every_error_says_what_it_is() -> None:
