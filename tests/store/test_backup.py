@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -134,9 +136,77 @@ async def test_what_is_in_the_way_stays(store: Remembered, tmp_path: Path) -> No
     assert target.read_text() == "mine"
     left = tmp_path / "other.db.partial"
     left.write_text("another's")
-    with pytest.raises(StartRefused, match=r"other\.db\.partial: is there already; another backup writes it"):
+    with pytest.raises(
+        StartRefused, match=r"other\.db\.partial: is there already, and no backup has left it"
+    ):
         backed_up(store.storage, tmp_path / "other.db")
     assert left.read_text() == "another's"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from core.store.backup import back_up
+back_up(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), lambda done, of: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+async def test_what_a_killed_backup_has_left_is_taken_away_by_the_next(
+    store: Remembered, tmp_path: Path
+) -> None:
+    await store.history.replace("k", [{"role": "user", "content": "x" * 100_000}] * 100)
+    target = tmp_path / "copy.db"
+    arguments = [store.storage.url, str(store.storage.folder), str(target)]
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, *arguments)
+    assert await killed.wait() == -signal.SIGKILL
+    assert "copy.db.partial" in {each.name for each in tmp_path.glob("copy*")}
+    # such as a kill leaves in the middle of the last check
+    (tmp_path / "copy.db.partial-wal").write_bytes(b"left")
+    made = await asyncio.to_thread(backed_up, store.storage, target)
+    assert made.messages == 100
+    assert [each.name for each in tmp_path.glob("copy*")] == ["copy.db"]
+
+
+@pytest.mark.parametrize("start", [b"", b"SQLite format 3\0", bytes(4096)])
+async def test_a_copy_is_known_by_how_it_begins(store: Remembered, tmp_path: Path, start: bytes) -> None:
+    left = tmp_path / "copy.db.partial"
+    left.write_bytes(start)
+    (tmp_path / "copy.db.partial-journal").write_bytes(b"left")
+    assert backed_up(store.storage, tmp_path / "copy.db").messages == 0
+    assert [each.name for each in tmp_path.glob("copy*")] == ["copy.db"]
+
+
+async def test_what_a_living_backup_writes_stays(store: Remembered, tmp_path: Path) -> None:
+    await store.history.append("k", "user", "an apple")
+    target = tmp_path / "copy.db"
+    refusals: list[str] = []
+
+    def another(_done: int, _of: int) -> None:
+        with pytest.raises(StartRefused) as caught:
+            backed_up(store.storage, target)
+        refusals.append(str(caught.value))
+
+    made = back_up(store.storage.url, store.storage.folder, target, another)
+    assert refusals
+    assert {each.rpartition(": ")[2] for each in refusals} == {
+        "another backup writes it; wait for it, or choose another name"
+    }
+    assert made.messages == 1
+    assert [each.name for each in tmp_path.glob("copy*")] == ["copy.db"]
+
+
+async def test_a_copy_that_was_put_in_its_place_by_a_kill_s_last_act_stays_whole(
+    store: Remembered, tmp_path: Path
+) -> None:
+    """Killed between its two names: whoever moved the whole copy away keeps it as it is."""
+    await store.history.append("k", "user", "an apple")
+    kept, left = tmp_path / "kept.db", tmp_path / "copy.db.partial"
+    backed_up(store.storage, kept)
+    whole = kept.read_bytes()
+    left.hardlink_to(kept)
+    backed_up(store.storage, tmp_path / "copy.db")
+    assert kept.read_bytes() == whole
+    assert not left.exists()
 
 
 async def test_a_folder_that_is_not_there(store: Remembered, tmp_path: Path) -> None:
