@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any
 
 import msgspec
 
 from core.clock import parse_timestamp
 from core.errors import InvalidArgument
-from core.protocol import AccessTier
 
-T = TypeVar("T")
-
-TIERS: tuple[AccessTier, ...] = get_args(AccessTier)
 LONGEST = 512
 """Characters of a name, an id or an address."""
 
@@ -36,14 +31,6 @@ def text(value: str, path: str) -> str:
     if "\0" in value or (not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value)):
         raise InvalidArgument(f"{path}: holds characters that are no text; remove them", path=path)
     return value
-
-
-def choice(value: str, allowed: Sequence[T], path: str) -> T:
-    """The one of `allowed` that the text names; raises InvalidArgument."""
-    for each in allowed:
-        if each == value:
-            return each
-    raise InvalidArgument(f"{path}: found {value!r:.80}; allowed: {', '.join(map(str, allowed))}", path=path)
 
 
 def moment(value: str, path: str) -> str:
