@@ -23,6 +23,7 @@ from textual.driver import Driver
 from textual.timer import Timer
 
 from console.acting import Acting
+from console.background import in_background
 from console.cores import Attached, Cores
 from console.desk import ADDRESS, Desk, Said
 from console.feed import Feed
@@ -203,7 +204,7 @@ class ConsoleApp(App[None]):
     def _start_feed(self) -> None:
         self.draw()
         for core in self.desk.cores:
-            self.run_worker(core.feed.run(), group="feed", exit_on_error=True)
+            in_background(self, core.feed.run, "feed")
 
     def _handle_exception(self, error: Exception) -> None:
         log.error("the console broke", exc_info=error)
@@ -305,9 +306,9 @@ class ConsoleApp(App[None]):
         if self._leaving and now:
             # beside the drain that is under way, which this cuts short; who is in such a hurry wants nothing else
             self.play = False
-            self.run_worker(self._let_go_and_exit(True), group="cut", exclusive=True)
+            in_background(self, lambda: self._let_go_and_exit(True), "cut", alone=True)
             return
-        self.run_worker(self._quit(now, ask=ask, play=play), group="quit", exclusive=True)
+        in_background(self, lambda: self._quit(now, ask=ask, play=play), "quit", alone=True)
 
     async def _quit(self, now: bool, *, ask: bool, play: bool) -> None:
         turns = self.desk.cores.totals().in_flight

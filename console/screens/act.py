@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 Opens = Callable[[Typed[Any]], Awaitable[Any]]
 """Opens a screen above the one whose key acts, and answers what it will be closed with."""
 
-Rest = Coroutine[Any, Any, object]
-"""What is left of an act: something in it has to be waited for."""
+Rest = Callable[[], Coroutine[Any, Any, object]]
+"""Does what is left of an act: something in it has to be waited for."""
 
 _BUSY = "busy"
 _NO_MODEL = "no model is known here yet: one shows when a queue, a pin or a run names it"
@@ -60,7 +61,7 @@ def begin(desk: Desk, opens: Opens, action: Action, aimed: Aimed | str) -> Rest 
     key is for that, and for nothing else.
     """
     if action.id == "undo":
-        return _take_back(desk)
+        return partial(_take_back, desk)
     if isinstance(aimed, str):
         return aimed
     target = aimed.targets[0]
@@ -75,7 +76,7 @@ def begin(desk: Desk, opens: Opens, action: Action, aimed: Aimed | str) -> Rest 
     if not asks_which:
         return _go_on(desk, opens, action, aimed)
     menu = _menu(action, target, core)
-    return _NO_MODEL if menu is None else _choose(desk, opens, action, aimed, opens(menu))
+    return _NO_MODEL if menu is None else partial(_choose, desk, opens, action, aimed, opens(menu))
 
 
 async def _choose(
@@ -94,7 +95,7 @@ async def _choose(
     if isinstance(rest, str):
         desk.say(rest, "warn")
     else:
-        await rest
+        _ = await rest()
 
 
 def _go_on(desk: Desk, opens: Opens, action: Action, aimed: Aimed) -> Rest | str:
@@ -108,12 +109,12 @@ def _go_on(desk: Desk, opens: Opens, action: Action, aimed: Aimed) -> Rest | str
         return made.why
     core = desk.core_of(target)
     if tier(made) == "at once":
-        return _send(desk, made, core)
+        return partial(_send, desk, made, core)
     from console.screens.ask import AskScreen, Question
 
     title = f"{name(made).capitalize()} {aim(made)}{_there(desk, core)}?"
     screen = AskScreen(Question(title, verb(action, made), REASON))
-    return _ask(desk, target, made, screen, opens(screen))
+    return partial(_ask, desk, target, made, screen, opens(screen))
 
 
 async def _ask(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from textual import events, on
 
 from console.actions import BY_ID, Action, Aimed, Scope, Target, offered
+from console.background import in_background
 from console.cores import Attached, Cores
 from console.desk import Desk
 from console.instances import OLD_MS, link
@@ -178,7 +179,7 @@ class DeskScreen(ClosesOnce[None]):
         if isinstance(rest, str):
             self.desk.say(rest, "warn")
         else:
-            _ = self.run_worker(rest, group="act")
+            in_background(self, rest, "act")
 
     def _answer_of(self, screen: Typed[Any]) -> asyncio.Future[Any]:
         """Open a screen above, and have what it is closed with."""

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -57,7 +58,7 @@ class _Made(NamedTuple):
 
 def act_on_all(
     desk: Desk, opens: Callable[[AskScreen], Awaitable[Answer | None]], action: Action, aimed: Aimed
-) -> Coroutine[Any, Any, None] | str:
+) -> Callable[[], Coroutine[Any, Any, None]] | str:
     """Begin one acting key on everything that is marked: what is left to do, or why none of them can be hit.
 
     How many they are is asked for here and now, in what is opened with `opens`.
@@ -74,7 +75,7 @@ def act_on_all(
         ),
         Stake(_losses(desk, made, troubles, aimed.hidden), len(made)),
     )
-    return _ask(desk, made, aimed, opens(screen))
+    return partial(_ask, desk, made, aimed, opens(screen))
 
 
 async def _ask(desk: Desk, made: Sequence[_Made], aimed: Aimed, answering: Awaitable[Answer | None]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Set
 from typing import Literal
 
 from console.actions import BY_ID
+from console.background import in_background
 from console.desk import Desk
 from console.panes.messages import LINES, SHOWN, Folds, MessageItem, NoteItem
 from console.panes.pages import PAGE, Pages, is_held
@@ -96,7 +97,7 @@ class Conversation(ReelView):
         if self._loading is None and self._answered:
             self._loading = side
             self._trouble.pop(side, None)
-            self.run_worker(self._load_page(side, newest=newest), group="page", exclusive=True)
+            in_background(self, lambda: self._load_page(side, newest=newest), "page", alone=True)
             self._show(follow=False)
 
     async def _load_page(self, side: Side, *, newest: bool) -> None:
@@ -201,7 +202,7 @@ class Conversation(ReelView):
     def _moved(self, by: int) -> None:
         super()._moved(by)
         if self._unread and not self._answered:
-            self.run_worker(self.read(), group="page", exclusive=True)
+            in_background(self, self.read, "page", alone=True)
         elif by < 0 and self._pages.before is not None and self.reel.shows("older"):
             self._load("older")
         elif by > 0 and self._pages.after is not None and self.reel.shows("newer"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from textual import events, on
 
+from console.background import in_background
 from console.desk import Desk
 from console.screens.base import DeskScreen, Everywhere, Handlers
 from console.screens.typed import Typed
@@ -61,7 +62,7 @@ class EntryScreen(DeskScreen, Typed[None]):
             self._early[0].append(event.character)
 
     def all_typed_below(self) -> None:
-        self.run_worker(self._arrived("below"), group="typed")
+        in_background(self, lambda: self._arrived("below"), "typed")
 
     @on(Field.Reached)
     async def _reached(self) -> None:

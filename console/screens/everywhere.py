@@ -9,6 +9,7 @@ from __future__ import annotations
 from textual import events
 
 from console.actions import BY_ID, Aimed
+from console.background import in_background
 from console.cores import Attached
 from console.panes.finder import Entry
 from console.panes.links import Link, link_to
@@ -108,7 +109,7 @@ def carry_out(screen: DeskScreen, chosen: Entry, aimed: Aimed | str) -> None:
         case "save":
             _keep_view(screen, chosen.id)
         case "remove":
-            screen.run_worker(desk.keep(lambda kept: without_view(kept, chosen.id)), group="keep")
+            in_background(screen, lambda: desk.keep(lambda kept: without_view(kept, chosen.id)), "keep")
             desk.say(f"the view {chosen.id} is removed")
         case "pane" | "user" | "model":
             screen.follow(link_to(chosen, core.state.rows))
@@ -120,7 +121,7 @@ def _keep_view(screen: DeskScreen, name: str) -> None:
         screen.desk.say(view, "warn")
         return
     screen.desk.say(f"kept as the view {name}; the palette lists it")
-    screen.run_worker(screen.desk.keep(lambda kept: with_view(kept, name, view)), group="keep")
+    in_background(screen, lambda: screen.desk.keep(lambda kept: with_view(kept, name, view)), "keep")
 
 
 def _look_into(screen: DeskScreen, core: Attached, session_key: str, run_id: str | None = None) -> None:

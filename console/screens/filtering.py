@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
+from console.background import in_background
 from console.desk import Desk
 from console.panes.completion import Completion, complete
 from console.panes.model import PaneModel
@@ -191,5 +192,5 @@ class FilterBar(Horizontal):
             return
         pane_id, text = self._model.pane.id, self._model.filter
         self._desk.keep_filter(pane_id, text)
-        self.run_worker(self._desk.keep(lambda kept: with_filter(kept, pane_id, text)), group="keep")
+        in_background(self, lambda: self._desk.keep(lambda kept: with_filter(kept, pane_id, text)), "keep")
         self.post_message(self.Kept())

@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from console.actions import BY_ID, Aimed, Scope, Target
+from console.background import in_background
 from console.desk import Desk
 from console.instances import INSTANCES
 from console.panes.catalog import BEHIND
@@ -330,7 +331,7 @@ class MainScreen(DeskScreen):
         self._arrange()
         small = "" if self._roomy else ", as soon as the terminal is large enough"
         self.desk.say(f"beside the table: {_BESIDE[self.desk.layout]}{small}")
-        self.run_worker(self._keep_layout(), group="layout")
+        in_background(self, self._keep_layout, "layout")
 
     async def _keep_layout(self) -> None:
         if self.desk.folder is not None:
@@ -365,7 +366,7 @@ class MainScreen(DeskScreen):
         pane_id = self.model.pane.id
 
         def keep() -> None:
-            self.run_worker(self._keep_columns(pane_id), group="columns")
+            in_background(self, lambda: self._keep_columns(pane_id), "columns")
 
         self.open_above(ColumnsScreen(self.desk, self.model, self._table.places, keep))
 
@@ -391,7 +392,7 @@ class MainScreen(DeskScreen):
             if how is None:
                 self.desk.say("nothing was exported")
             else:
-                self.run_worker(carry_out(self.desk, export, how), group="export")
+                in_background(self, lambda: carry_out(self.desk, export, how), "export")
 
         self.open_above(format_menu(export), chosen)
 
@@ -525,7 +526,8 @@ class MainScreen(DeskScreen):
         table = self._table
         self.model.catch_up(desk.drawn_from)
         if self.model.progress is not None:
-            self.run_worker(self._go_on(self.model), group="go on", exclusive=True)
+            model = self.model
+            in_background(self, lambda: self._go_on(model), "go on", alone=True)
         table.stale, table.empty = desk.stale, self._empty()
         table.draw(now)
         facts = self.query_one(FactsPanel)

@@ -12,10 +12,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
-from textual.worker import Worker
 
 from console import units
 from console.actions import BY_ID, Action, Aimed, Scope, Target, offered
+from console.background import in_background
 from console.cores import Attached, Cores
 from console.desk import Desk
 from console.panes.catalog import PANES
@@ -142,7 +142,7 @@ class PaletteScreen(EntryScreen, ModalScreen[None]):
             self._show()
             if not self._finding.done and not self._going_on:
                 self._going_on = True
-                _: Worker[None] = self.run_worker(self._go_on, group="search")
+                in_background(self, self._go_on, "search")
 
     async def _go_on(self) -> None:
         """Go on with the search, and with the one that takes its place when more is typed."""

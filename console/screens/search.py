@@ -13,10 +13,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input
-from textual.worker import Worker
 
 from console import units
 from console.actions import BY_ID, Scope, Target
+from console.background import in_background
 from console.cores import Attached
 from console.desk import Desk
 from console.panes.hits import HitItem
@@ -147,7 +147,7 @@ class SearchScreen(EntryScreen):
         self._searching = bool(query)
         # the one before is cancelled, and with it whatever its answer would have been
         search = partial(self._search_for, query, rest)
-        _: Worker[None] = self.run_worker(search, group="search", exclusive=True)
+        in_background(self, search, "search", alone=True)
         self.desk.hurry()
 
     async def _search_for(self, query: str, rest: float) -> None:

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 
 from console import units
 from console.actions import Action, Scope, Target
+from console.background import in_background
 from console.cores import Attached
 from console.desk import Desk
 from console.panes.buffer import picture
@@ -112,7 +113,7 @@ class SessionScreen(DeskScreen):
         """Show the frame at once; the rest comes when the core has answered."""
         self.desk.say("")
         self._show(self._tab)
-        self.run_worker(self._read(), group="read", exclusive=True)
+        in_background(self, self._read, "read", alone=True)
         self._follow_run()
 
     def handlers(self) -> Handlers:
@@ -226,7 +227,7 @@ class SessionScreen(DeskScreen):
         elif self.run_id != self._following:
             self._following, self._seq = self.run_id, 0
             self._logs["events"].put([])
-            self.run_worker(self._run(self.run_id), group="run", exclusive=True)
+            in_background(self, partial(self._run, self.run_id), "run", alone=True)
 
     async def _run(self, run_id: str) -> None:
         shown = self._logs["events"]
@@ -241,7 +242,7 @@ class SessionScreen(DeskScreen):
             shown.add(transcript.frames(batch))
             self._seq = transcript.last_seq(batch, after)
             if batch.ended and (not batch.events or self._seq >= batch.last_seq):
-                self.run_worker(self._read(), group="read", exclusive=True)
+                in_background(self, self._read, "read", alone=True)
                 return
             await self.core.feed.rest(_REST_SECONDS)
 

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
 from console import units
+from console.background import in_background
 from console.cores import Attached
 from console.desk import Desk
 from console.panes.pane import Tone
@@ -44,7 +45,7 @@ class WhyScreen(ClosesOnce[None], ModalScreen[None]):
     def on_mount(self) -> None:
         """The page takes the keys that move; what it says comes when the core has answered."""
         self._page.focus()
-        self.run_worker(self._ask(), exclusive=True)
+        in_background(self, self._ask, "ask", alone=True)
 
     async def _ask(self) -> None:
         core = self._core.feed.core
