@@ -62,7 +62,8 @@ def see(text: str, columns: int) -> Seen | None:
     heading = tabs + 2 if _SCOPES.match(lines[tabs + 1]) else tabs + 1
     top = heading + 1
     bottom = next((y for y, line in enumerate(lines) if line.startswith(_RULE)), len(lines) - 2)
-    beside = lines[heading].find("│")
+    # a scroll bar stands before it, where what is shown has no heading, and at the screen's end where nothing is beside
+    beside = lines[heading].rfind("│", 0, columns - 1)
     width = columns if beside < 0 else beside
     shown = _TAB.search(lines[tabs])
     assert shown is not None
