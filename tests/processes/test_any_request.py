@@ -107,7 +107,8 @@ def ask(case: Case, known: Known) -> None:
     allowed = [role for each in case.operation.definition.raw["security"] for role in each.get("token", [])]
     headers = bearer(sorted(allowed)[size(case) % len(allowed)]) if allowed else {}
     if case.meta is not None and case.meta.is_negative_at(ParameterLocation.HEADER):
-        headers = {}  # the missing token is what is wrong with it
+        # what is wrong with it is a header that only a service is asked for, or else the missing token
+        headers = bearer("service") if has_a_wrong_header(case) else {}
     declared = {each["name"] for each in case.operation.definition.raw["parameters"]}
     query = case.query
     if "wait" in declared and is_number(query.get("wait", 1)):
@@ -142,6 +143,19 @@ def lead_to_something(case: Case, known: Known) -> None:
         case.path_parameters["key"] = f"known/{third}"
     if third and "userId" in case.path_parameters:
         case.path_parameters["userId"] = ("ann", "nobody")[third - 1]
+
+
+def has_a_wrong_header(case: Case) -> bool:
+    """Whether a header of the route is none of those allowed. The one that makes another needless is taken out."""
+    for each in case.operation.definition.raw["parameters"]:
+        value, schema = case.headers.get(each["name"]), each["schema"]
+        if each["in"] != "header" or value is None:
+            continue
+        value = value.strip()
+        if len(value) > schema.get("maxLength", len(value)) or value not in schema.get("enum", [value]):
+            case.headers.pop("x-session-key", None)
+            return True
+    return False
 
 
 def size(case: Case) -> int:

@@ -241,6 +241,7 @@ async def test_a_house_that_calls_the_conversation_otherwise_says_so(open_house:
         ("x-user-email", "e" * 513, "text of at most 512 characters"),
         ("x-access-tier", "all", "full or limited"),
     ],
+    ids=lambda told: told if len(told) < 20 else "",
 )
 async def test_a_header_that_is_none_of_the_allowed_is_named(
     house: House, name: str, value: str, allowed: str
