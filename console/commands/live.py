@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from console.app import ConsoleApp
     from core.embedded import EmbeddedCore
     from core.protocol import Core
+    from core.remote import RemoteCore
     from core.settings import Loaded
 
 
@@ -99,9 +101,9 @@ def attach(urls: tuple[str, ...], read_only: bool, ways: list[Way]) -> None:
     loaded = load_settings(None, with_keys=False)
     cores = [remote_core(url, way) for url, way in zip(urls or (None,), ways, strict=True)]
     found = [core.url for core in cores]
-    names = names_of(found)
+    attached = [_attaching(*each) for each in zip(cores, urls or (None,), ways, strict=True)]
     app = console_over(
-        cores[0] if len(cores) == 1 else dict(zip(names, cores, strict=True)),
+        attached[0] if len(attached) == 1 else dict(zip(names_of(found), attached, strict=True)),
         loaded,
         title=f"maitred {found[0]}" if len(cores) == 1 else "maitred",
         address=found[0],
@@ -109,6 +111,16 @@ def attach(urls: tuple[str, ...], read_only: bool, ways: list[Way]) -> None:
         read_only=read_only,
     )
     raise SystemExit(run_console(app))
+
+
+def _attaching(core: RemoteCore, url: str | None, way: Way) -> Callable[[], Awaitable[Core]]:
+    """Answers this core first; when its token is taken no more, one with the token that is there by then."""
+    first = [core]
+
+    async def attached() -> Core:
+        return first.pop() if first else await asyncio.to_thread(remote_core, url, way)
+
+    return attached
 
 
 def is_bare(loaded: Loaded) -> bool:

@@ -293,3 +293,23 @@ def test_attach_to_two_cores_and_abort_where_the_turn_is(house: House, tmp_path:
         console.until(lambda shown: "local/near" in shown and "local/slow" in shown, "rows of both, still")
         leave(console)
         assert ask(house).status_code == 200
+
+
+def test_a_token_that_is_taken_no_more_is_told_and_the_one_that_comes_in_its_place_is_used(
+    house: House, tmp_path: Path
+) -> None:
+    token = tmp_path / "a-token"
+    token.touch(0o600)
+    token.write_text("m" * 43, encoding="ascii")
+    with house.serve() as serving:
+        command = house.command("attach", serving.url, "--token-file", str(token))
+        with Terminal(command, house) as console:
+            console.shows("token")
+            # it is asked again and again, and says the same
+            console.until(
+                lambda shown: "lost" in shown and "The core cannot be reached" in shown, "lost core"
+            )
+            assert "client has been closed" not in console.text()
+            token.write_text(house.token(), encoding="ascii")
+            console.shows("● live")
+            leave(console)
