@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from core.clock import day_of, parse_timestamp, timestamp
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @lru_cache(maxsize=1_024)
@@ -14,6 +17,17 @@ def moment(timestamp: str) -> int:
         return parse_timestamp(timestamp)
     except ValueError:
         return 0
+
+
+def instant(timestamp: str) -> float:
+    """Seconds since 1970, to order by: read anew in a third of the time, where very many are too many to remember.
+
+    0 for a time that cannot be read, as with `moment`.
+    """
+    try:
+        return (datetime.fromisoformat(timestamp) - _EPOCH).total_seconds()
+    except (TypeError, ValueError):  # TypeError: it names no offset
+        return 0.0
 
 
 def compact(ms: int) -> str:

@@ -31,6 +31,7 @@ class Order:
         self._descending = descending
         self._test = test
         self._rows: dict[Key, Any] = {}
+        """In the order of their keys as they were sorted last, and what came since behind them."""
         self._places: dict[Key, tuple[Any, ...]] = {}
         """By what each row is sorted: the sort value, flat, since that compares faster, and behind it the key."""
         self._all: Any = SortedList()
@@ -102,7 +103,8 @@ class Order:
         if test is None or not same_test:
             self._begin()
         elif not same_order:
-            self._shown = SortedList(self._places[key] for key in self._passed)
+            # in order already: from `_passed` they would have to be sorted once more
+            self._shown = SortedList([place for place in self._all if place[-1] in self._passed])
 
     def sift(self, count: int) -> bool:
         """Test so many more rows, from the top; whether some are left to be tested."""
@@ -186,12 +188,21 @@ class Order:
             self._shown.remove(self._places[key])
 
     def _sort(self) -> None:
-        value, rows = self._value, self._rows
-        if isinstance(next(map(value, rows.values()), None), tuple):
-            self._places = {key: (*value(row), key) for key, row in rows.items()}
+        """Sort by the value alone, stably, from the order of the keys: rows that are equal cost nothing then.
+
+        To compare whole places would cost the most where nearly all rows are equal, since each comparison goes on to
+        the keys. That the rows are held in the order of their keys makes sorting these again nearly free.
+        """
+        keys = sorted(self._rows)
+        if keys != list(self._rows):
+            self._rows = {key: self._rows[key] for key in keys}
+        values = list(map(self._value, self._rows.values()))
+        if values and isinstance(values[0], tuple):
+            places = [(*value, key) for value, key in zip(values, keys, strict=True)]
         else:
-            self._places = {key: (value(row), key) for key, row in rows.items()}
-        self._all = SortedList(self._places.values())
+            places = list(zip(values, keys, strict=True))
+        self._places = dict(zip(keys, places, strict=True))
+        self._all = SortedList([places[at] for at in sorted(range(len(keys)), key=values.__getitem__)])
 
     def _begin(self) -> None:
         """Nothing has been tested by now."""

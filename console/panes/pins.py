@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console import units
 from console.panes.pane import Cell, Fact, Tone
-from console.times import moment
+from console.times import instant
 from core.protocol import PinRow
 
 ESCALATED, CHOSEN = "▲", "◈"
@@ -31,15 +31,13 @@ def nearness(pin: PinRow) -> float:
     return min(1.0, (pin.strikes + 1) / needed(pin))
 
 
-def urgency(pin: PinRow) -> tuple[int, float, int, int]:
+def urgency(pin: PinRow) -> tuple[int, float, int, float]:
     """Who is the nearest to escalating, then who has, then who cannot and strikes all the same, then the others."""
-    if pin.strikes and not blocked(pin):
-        group = 0
-    elif pin.escalated:
-        group = 1
-    else:
-        group = 2 if pin.strikes else 3
-    return group, -nearness(pin), -pin.strikes, -moment(pin.last_used_at)
+    used = -instant(pin.last_used_at)
+    if not pin.strikes:  # nearly all: a table of very many is sorted by this
+        return 1 if pin.escalated else 3, 0.0, 0, used
+    group = (1 if pin.escalated else 2) if blocked(pin) else 0
+    return group, -nearness(pin), -pin.strikes, used
 
 
 def marks(pin: PinRow) -> str:

@@ -9,7 +9,7 @@ from console import units
 from console.actions import Target
 from console.panes.pane import Cell, Column, Fact, Pane, Tone, session_target
 from console.state import IN_FLIGHT, ConsoleState
-from console.times import moment
+from console.times import instant, moment
 from console.trends import Speed
 from console.walks import Walk, is_forced
 from core.protocol import RunRow
@@ -69,11 +69,11 @@ def per_minute(run: RunRow, now: int) -> int:
     return run.micros * _MINUTE_MS // max(1_000, _elapsed(run, now))
 
 
-def _urgency(run: RunRow) -> tuple[int, int]:
+def _urgency(run: RunRow) -> tuple[int, float]:
     """What wants to be seen first: stalled, aborting, then running with the longest first, then the latest ends."""
     if run.ended_at is not None:
-        return _ENDED, -moment(run.ended_at)
-    return _FIRST.get(run.state, _ENDED), moment(run.started_at)
+        return _ENDED, -instant(run.ended_at)
+    return _FIRST.get(run.state, _ENDED), instant(run.started_at)
 
 
 def _about(run: RunRow, text: str) -> str:
@@ -282,7 +282,7 @@ RUNS: Pane[RunLine, ConsoleState] = Pane(
             "AGE",
             7,
             lambda line, now: Cell(units.age(_elapsed(line.run, now)), _quiet(line.run)),
-            lambda line: (line.run.state in IN_FLIGHT, -moment(line.run.started_at)),
+            lambda line: (line.run.state in IN_FLIGHT, -instant(line.run.started_at)),
             "right",
             raw=lambda line, now: {"started_at": line.run.started_at, "ended_at": line.run.ended_at},
         ),

@@ -91,7 +91,7 @@ def _dirty(line: SessionLine) -> Cell:
 
 def _micros(line: SessionLine) -> int:
     """What it has cost, with what its turn costs so far: one that runs away has booked nothing yet."""
-    return _booked(line) + line.unbooked
+    return line.unbooked if line.cost is None else line.cost.micros + line.unbooked
 
 
 def _booked(line: SessionLine) -> int:

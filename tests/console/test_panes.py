@@ -184,6 +184,45 @@ def test_the_first_page_of_a_filter_is_there_at_once_and_the_cursor_stays() -> N
     assert len(model.marks) == sum(str(n).startswith("1") for n in range(12_000)), "all, not only the first"
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 2), st.integers(0, 2)), max_size=60),
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 2), st.booleans()), max_size=20),
+    st.booleans(),
+    st.booleans(),
+)
+def test_another_order_of_rows_that_are_nearly_all_equal_goes_by_their_keys_then_in_both_directions(
+    rows: list[tuple[int, int, int]], changes: list[tuple[int, int, bool]], down: bool, filtered: bool
+) -> None:
+    def test(row: tuple[int, int]) -> bool:
+        return row[1] > 0
+
+    lets_through = test if filtered else None
+    order = Order(lambda row: row[0], test=lets_through)
+    held: dict[Any, tuple[int, int]] = {}
+    for key, first, second in rows:
+        held[key] = first, second
+        order.put(key, held[key])
+
+    def expect(value: Any) -> None:
+        order.arrange(value, descending=down, test=lets_through)
+        shown = ((value(row), key) for key, row in held.items() if not filtered or test(row))
+        expected = [key for _, key in sorted(shown, reverse=down)]
+        assert list(order.keys_between(0, 99)) == expected
+        assert [order.position(key) for key in expected] == list(range(len(expected)))
+
+    expect(lambda row: row[1])
+    expect(lambda row: (row[0], -row[1]))
+    for key, first, goes in changes:
+        if goes:
+            order.drop(key)
+            held.pop(key, None)
+        else:
+            held[key] = first, 1
+            order.put(key, held[key])
+    expect(lambda row: 0)
+    expect(lambda row: (0, row[0]))
+
+
 def test_a_position_that_is_not_there() -> None:
     order = Order(lambda row: row)
     assert order.position("x") is None

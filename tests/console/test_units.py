@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from console import units
+from console.times import instant, moment
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,15 @@ def test_the_time_of_day() -> None:
 )
 def test_cents(micros: int, text: str) -> None:
     assert units.cents(micros) == text
+
+
+def test_an_instant_orders_as_the_moment_does_and_a_time_that_cannot_be_read_is_the_first() -> None:
+    times = [
+        "2026-04-17T12:00:00Z",
+        "2026-04-17T12:00:00.250Z",
+        "2026-04-17T14:00:01+02:00",
+        "2026-04-17T12:00:02Z",
+    ]
+    assert [round(instant(time) * 1000) for time in times] == [moment(time) for time in times]
+    for strange in ("", "yesterday", "2026-04-17T12:00:00"):
+        assert (instant(strange), moment(strange)) == (0, 0)
