@@ -17,7 +17,13 @@ from typing import Literal, assert_never
 
 from console.state import ConsoleState, add_rows, begin_view, end_view, recall, reduce
 from core.clock import Clock, parse_timestamp
-from core.errors import CoreUnreachable, MaitredError, StartRefused, Unauthorized
+from core.errors import (
+    CertificateNotBelieved,
+    CoreUnreachable,
+    MaitredError,
+    StartRefused,
+    Unauthorized,
+)
 from core.protocol import Core, ViewHead, ViewRows, ViewTail
 
 log = logging.getLogger(__name__)
@@ -124,8 +130,8 @@ class Feed:
         self.link, self.trouble = "lost", error.message
         self._state.arriving = None
         self._on_change()
-        if isinstance(error, Unauthorized) and self.core is not None:
-            # the token may have been changed: connect again, which reads it again
+        if isinstance(error, Unauthorized | CertificateNotBelieved) and self.core is not None:
+            # token or certificate may have been changed: connect again, which reads them again
             core, self.core = self.core, None
             with suppress(Exception):
                 await core.aclose()

@@ -31,6 +31,7 @@
     ├── UpstreamFailed           the model's server could not be reached or broke off
     │   └── UpstreamRefused      it answered with an error of its own, passed on as it came
     ├── CoreUnreachable          a remote core does not answer
+    │   └── CertificateNotBelieved   its certificate's signer is not known
     ├── InternalError            a defect of maitred; the log has the details
     └── StartRefused             maitred cannot start: settings, folder, port, database, terminal
 
@@ -286,6 +287,12 @@ class CoreUnreachable(MaitredError):
 
     code = "unreachable"
     http_status = 503
+
+
+class CertificateNotBelieved(CoreUnreachable):
+    """A remote core shows a certificate whose signer is not known here: name the signer with --ca."""
+
+    code = "certificate_not_believed"
 
 
 class InternalError(MaitredError):

@@ -11,7 +11,14 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from core.errors import CoreUnreachable, InvalidArgument, MaitredError, RateLimited, error_from_code
+from core.errors import (
+    CertificateNotBelieved,
+    CoreUnreachable,
+    InvalidArgument,
+    MaitredError,
+    RateLimited,
+    error_from_code,
+)
 from core.protocol import (
     AnyCommand,
     AuditPage,
@@ -217,7 +224,7 @@ class RemoteCore:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return CoreUnreachable(
+                return CertificateNotBelieved(
                     f"{self.url}: its certificate is not believed ({cause.verify_message}); name its signer with --ca"
                 )
             cause = cause.__cause__ or cause.__context__

@@ -14,7 +14,7 @@ from console.actions import BY_ID
 from console.feed import Feed
 from console.state import ConsoleState
 from core.clock import ManualClock, parse_timestamp
-from core.errors import FolderInUse, StartRefused, Unauthorized
+from core.errors import CertificateNotBelieved, FolderInUse, MaitredError, StartRefused, Unauthorized
 from core.protocol import (
     AbortRun,
     ClearDirty,
@@ -185,7 +185,10 @@ async def test_a_core_that_cannot_be_built_is_no_lost_link() -> None:
         await Fed(FakeCore(), build).feed.run()
 
 
-async def test_a_token_that_is_no_longer_known_is_read_again() -> None:
+@pytest.mark.parametrize("error", [Unauthorized, CertificateNotBelieved])
+async def test_a_token_or_certificate_that_is_no_longer_known_is_read_again(
+    error: type[MaitredError],
+) -> None:
     core, connections = FakeCore(a_run("a")), 0
 
     async def connect() -> Core:
@@ -200,7 +203,7 @@ async def test_a_token_that_is_no_longer_known_is_read_again() -> None:
 
         async def unknown(after: str, *, wait: float = 25.0, limit: int = 1000) -> EventBatch:
             core.events = known  # type: ignore[method-assign]
-            raise Unauthorized("nobody knows this token")
+            raise error("it is no longer known")
 
         core.events = unknown  # type: ignore[method-assign]
         await fed.until(lambda: connections == 2 and fed.feed.link == "live")
