@@ -22,8 +22,8 @@ from console.state import Changed, Key
 _TESTED_AGAIN = 500
 """Of a filter that goes by the time so many rows are tested again with each frame, in turn."""
 
-_TESTED_FIRST, _TESTED_AT_ONCE = 1_500, 1_000
-"""Rows that another filter goes through before the first picture of it, and then between two keys."""
+_TESTED_FIRST, _TESTED_AT_ONCE = 1_500, 150
+"""Rows that another filter goes through before the first picture of it, and then with each step."""
 
 
 class HowFar(NamedTuple):
@@ -134,7 +134,7 @@ class PaneModel(Viewport):
         return None
 
     def go_on(self) -> bool:
-        """Read and filter more rows, so few that no key waits for it; whether some are left."""
+        """Read and filter more rows, a step so small that many fit between two keys; whether some are left."""
         with self._holding():
             reading = self._reading.go_on()
             sifting = self._order.sift(_TESTED_AT_ONCE)

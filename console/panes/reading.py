@@ -13,8 +13,8 @@ from console.state import Changed, Key
 _MANY = 1_000
 """From how many changed rows on it is looked at whether reading all of them anew is cheaper."""
 
-_READ_FIRST, _READ_AT_ONCE = 2_000, 700
-"""Rows that are read before the first picture of a pane, and of a large one then between two keys."""
+_READ_FIRST, _READ_AT_ONCE = 2_000, 100
+"""Rows that are read before the first picture of a pane, and of a large one then with each step."""
 
 
 class Reading:
@@ -84,7 +84,7 @@ class Reading:
                 self._take(key)
 
     def go_on(self) -> bool:
-        """Read more rows, so few that no key waits for it; whether some are left."""
+        """Read more rows, so few that a slice of time holds many such steps; whether some are left."""
         return self._read_more(_READ_AT_ONCE)
 
     def finish(self) -> None:

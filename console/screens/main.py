@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from console.panes.export import Format
 
 _LINE = 72
+_SLICE_SECONDS, _TURNS = 0.004, 20
+"""So long the rest of a large table is gone on with, and so many turns the loop has in between for all else.
+
+A key is handed on many times until it is seen: with one turn it would wait for a slice at each of them.
+"""
 _WIDE, _TALL = 112, 34
 """From these sizes on the facts stand beside the table, and the journal below it."""
 _BESIDE: dict[Layout, str] = {
@@ -549,11 +554,15 @@ class MainScreen(DeskScreen):
 
     async def _go_on(self, model: PaneModel) -> None:
         """Read and filter the rest of a large table, between the keys; what is found is drawn meanwhile."""
+        clock = asyncio.get_running_loop().time
         left = True
         while left:
-            left = model.go_on()
+            enough = clock() + _SLICE_SECONDS
+            while left and clock() < enough:
+                left = model.go_on()
             self.desk.wake()
-            await asyncio.sleep(0)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     def _empty(self) -> tuple[str, ...]:
         if not self.desk.cores.known:
