@@ -47,7 +47,6 @@ Opens = Callable[[Typed[Any]], Awaitable[Any]]
 Rest = Callable[[], Coroutine[Any, Any, object]]
 """Does what is left of an act: something in it has to be waited for."""
 
-_BUSY = "busy"
 _NO_MODEL = "no model is known here yet: one shows when a queue, a pin or a run names it"
 _NOTHING_TO_UNDO = "nothing to undo: only the last mark, pause or model can be taken back"
 _FEW = 2
@@ -187,10 +186,15 @@ async def _send(desk: Desk, command: AnyCommand, core: Attached) -> bool:
             desk.say(f"✓ {name(command)} {told}", "good")
         case Refused():
             told = outcome.message
-            if isinstance(command, EvictSession) and _BUSY in outcome.code:
+            if isinstance(command, EvictSession) and _has_turn(core, command.session_key):
                 told = "a turn is running; C aborts its turn and closes it"
             desk.say(f"✗ {name(command)} refused: {told}", "bad")
     return isinstance(outcome, Done)
+
+
+def _has_turn(core: Attached, session_key: str) -> bool:
+    session = core.state.rows.sessions.get(session_key)
+    return session is not None and session.run_id is not None
 
 
 async def _take_back(desk: Desk) -> None:

@@ -173,7 +173,7 @@ def _losses(desk: Desk, made: list[_Made], troubles: list[str], hidden: int) -> 
     elif isinstance(made[0].sent.command, AbortRun | CloseSession):
         lines.append("no turn is running on them")
     if isinstance(made[0].sent.command, EvictSession):
-        lines.append("whoever has a turn is refused; history, pins and cost stay")
+        lines.append("whoever has a turn or is being worked on is refused; history, pins and cost stay")
     if isinstance(made[0].sent.command, EndSeat):
         seats = Counter(each.target.model for each in made if each.target.seat == "active")
         freed = ", ".join(f"{count:,} of {model}" for model, count in seats.most_common())

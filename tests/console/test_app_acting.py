@@ -13,7 +13,7 @@ from textual.widgets import Button, Input
 from console.screens.ask import AskScreen
 from console.screens.menu import Menu
 from console.screens.session import SessionScreen
-from core.errors import RunNotFound
+from core.errors import RunNotFound, SessionBusy
 from core.protocol import (
     AbortRun,
     AnyCommand,
@@ -24,6 +24,7 @@ from core.protocol import (
     MarkDirty,
     Outcome,
     Preview,
+    Refused,
     RunGone,
     SessionChanged,
     SessionGone,
@@ -205,6 +206,19 @@ async def test_evict_goes_at_once_and_a_busy_session_is_refused() -> None:
         assert console.sent() == ["EvictSession", "EvictSession"]
         assert isinstance(console.core.executed[1], EvictSession)
         assert "api:bob/2" not in console.core.rows.sessions
+
+
+async def test_a_session_that_is_busy_without_a_turn_is_refused_in_the_words_of_the_core() -> None:
+    core = a_house()
+    why = "session 'api:bob/2' is being rebuilt; ask again in a moment"
+
+    async def busy(command: AnyCommand) -> Outcome:
+        return Refused(command_id=command.command_id, code=SessionBusy.code, message=why)
+
+    async with opened(core, size=(120, 24)) as console:
+        core.execute = busy  # type: ignore[method-assign]
+        await console.press("3", "down", "E")
+        await console.sees(f"✗ evict refused: {why}")
 
 
 async def test_one_act_does_not_call_off_the_one_before_it() -> None:
