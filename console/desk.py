@@ -50,7 +50,9 @@ class Said:
     run_id: str | None = None
     """The run whose abort it tells of, step by step, once the core has acknowledged it."""
     core: int = 0
-    """The core that the run is of."""
+    """The core that it tells of."""
+    while_lost: bool = False
+    """It is so because of that core's link, and not any more when that is back."""
 
 
 @dataclass(slots=True)
@@ -190,14 +192,18 @@ class Desk:
         """The core that a command for this target goes to."""
         return self.cores[target.core]
 
-    def say(self, text: str, tone: str = "", *, run_id: str | None = None, core: int = 0) -> None:
+    def say(
+        self, text: str, tone: str = "", *, run_id: str | None = None, core: int = 0, while_lost: bool = False
+    ) -> None:
         """Answer the operator in the status line; see `Said`."""
-        self.said = Said(text, tone, run_id, core)
+        self.said = Said(text, tone, run_id, core, while_lost)
         self.hurry()
 
     def answer(self) -> Said:
         """What the status line says now."""
         core = self.cores[self.said.core]
+        if self.said.while_lost and core.feed.link == "live":
+            return Said()
         walk = core.state.walks.by_run.get(self.said.run_id or "")
         if walk is None or self.said.run_id is None:
             return self.said

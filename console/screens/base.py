@@ -175,9 +175,12 @@ class DeskScreen(ClosesOnce[None]):
         if self.desk.bulk is not None:
             self.desk.say(f"{self.desk.bulk.text()} first; esc stops it", "warn")
             return
-        rest = begin(self.desk, self._answer_of, action, self.aimed() if aimed is None else aimed)
+        aimed = self.aimed() if aimed is None else aimed
+        rest = begin(self.desk, self._answer_of, action, aimed)
         if isinstance(rest, str):
-            self.desk.say(rest, "warn")
+            core = None if isinstance(aimed, str) else self.desk.core_of(aimed.targets[0])
+            lost = core is not None and core.feed.link != "live"
+            self.desk.say(rest, "warn", core=core.number if core is not None else 0, while_lost=lost)
         else:
             in_background(self, rest, "act")
 

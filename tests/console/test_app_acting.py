@@ -208,6 +208,19 @@ async def test_evict_goes_at_once_and_a_busy_session_is_refused() -> None:
         assert "api:bob/2" not in console.core.rows.sessions
 
 
+async def test_that_the_link_was_lost_is_told_until_it_is_back() -> None:
+    core = a_house()
+    async with opened(core) as console:
+        core.down = True
+        await console.sees("✗ lost")
+        await console.press("3", "E")
+        await console.sees("not sent: the link to the core is not there")
+        core.down = False
+        await console.sees("● live")
+        await console.until(lambda: "not sent" not in console.screen())
+        assert console.sent() == []
+
+
 async def test_a_session_that_is_busy_without_a_turn_is_refused_in_the_words_of_the_core() -> None:
     core = a_house()
     why = "session 'api:bob/2' is being rebuilt; ask again in a moment"
