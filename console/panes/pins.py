@@ -28,6 +28,10 @@ def nearness(pin: PinRow) -> float:
     """How near it is to escalating: from 0, no strike, to 1, the next equal request escalates it at the latest."""
     if not pin.strikes or blocked(pin):
         return 0.0
+    return _share(pin)
+
+
+def _share(pin: PinRow) -> float:
     return min(1.0, (pin.strikes + 1) / needed(pin))
 
 
@@ -36,8 +40,9 @@ def urgency(pin: PinRow) -> tuple[int, float, int, float]:
     used = -instant(pin.last_used_at)
     if not pin.strikes:  # nearly all: a table of very many is sorted by this
         return 1 if pin.escalated else 3, 0.0, 0, used
-    group = (1 if pin.escalated else 2) if blocked(pin) else 0
-    return group, -nearness(pin), -pin.strikes, used
+    if blocked(pin):
+        return 1 if pin.escalated else 2, 0.0, -pin.strikes, used
+    return 0, -_share(pin), -pin.strikes, used
 
 
 def marks(pin: PinRow) -> str:
