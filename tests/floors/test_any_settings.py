@@ -17,7 +17,7 @@ from core.errors import SettingsError
 from core.settings import Settings, load
 
 on_one_file = settings(
-    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 
 

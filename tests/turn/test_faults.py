@@ -46,12 +46,15 @@ async def unheard() -> Any:
     assert complaints == []
 
 
-@pytest.fixture(params=["its start by itself", "all at its end"])
-def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """When the start of a run is written: before its end, as that of a longer turn, or with it, however slow it is."""
-    by_itself = request.param == "its start by itself"
+def its_start_is_written(by_itself: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the end of the run, as that of a longer turn, or with it, however slow the machine is."""
     monkeypatch.setattr(ledger, "_START_SECONDS", 0 if by_itself else 60)
-    return str(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["all at its end", "its start by itself"])
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the start of a run is written: both are tried."""
+    its_start_is_written(request.param, monkeypatch)
 
 
 async def ask(house: House, stream: bool, model: str = "count-5") -> tuple[int, str]:
@@ -75,17 +78,17 @@ def check_told(status: int, text: str) -> None:
     "error", [RuntimeError("a defect"), StorageFailed("the disk is full")], ids=["defect", "storage"]
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("step", FAULTS)
+@pytest.mark.parametrize("step", [*FAULTS, "submit by itself"])
 async def test_a_step_that_fails_ends_the_turn_with_an_error(
     house: House,
     unheard: Any,
-    written: str,
     monkeypatch: pytest.MonkeyPatch,
     step: str,
     stream: bool,
     error: Exception,
 ) -> None:
-    part, name = FAULTS[step]
+    part, name = FAULTS[step.removesuffix(" by itself")]
+    its_start_is_written(step.endswith(" by itself"), monkeypatch)
 
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise error
@@ -108,7 +111,7 @@ async def test_a_step_that_fails_ends_the_turn_with_an_error(
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("at", range(6))
 async def test_a_write_that_fails_is_told(
-    house: House, unheard: Any, written: str, monkeypatch: pytest.MonkeyPatch, at: int, stream: bool
+    house: House, unheard: Any, written: None, monkeypatch: pytest.MonkeyPatch, at: int, stream: bool
 ) -> None:
     submit = house.core.database.submit
     count = iter(range(100))
@@ -144,7 +147,7 @@ async def test_a_write_that_fails_is_told(
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("name", ["start", "end"])
 async def test_a_run_that_cannot_be_recorded_has_failed(
-    house: House, unheard: Any, written: str, monkeypatch: pytest.MonkeyPatch, name: str, stream: bool
+    house: House, unheard: Any, written: None, monkeypatch: pytest.MonkeyPatch, name: str, stream: bool
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("a defect")
