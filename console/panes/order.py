@@ -18,6 +18,9 @@ from console.state import Key
 SortValue = Callable[[Any], Any]
 Test = Callable[[Any], bool]
 
+_FEW = 8
+"""Less than this part of the rows may have come since they were put in the order of their keys."""
+
 
 class Order:
     """Rows by key, in the order of a sort value; equal values are ordered by key.
@@ -31,7 +34,9 @@ class Order:
         self._descending = descending
         self._test = test
         self._rows: dict[Key, Any] = {}
-        """In the order of their keys as they were sorted last, and what came since behind them."""
+        """Mostly in the order of their keys, and what came since behind them."""
+        self._came = 0
+        """How many those are."""
         self._places: dict[Key, tuple[Any, ...]] = {}
         """By what each row is sorted: the sort value, flat, since that compares faster, and behind it the key."""
         self._all: Any = SortedList()
@@ -66,6 +71,7 @@ class Order:
         """Set a row: it takes its place, or moves to where it belongs now."""
         self._rows[key] = row
         value, before = self._value(row), self._places.get(key)
+        self._came += before is None
         place = (*value, key) if isinstance(value, tuple) else (value, key)
         if before != place:
             if before is not None:
@@ -87,7 +93,7 @@ class Order:
 
     def clear(self) -> None:
         """All rows are gone."""
-        self._rows, self._places, self._all = {}, {}, SortedList()
+        self._rows, self._places, self._all, self._came = {}, {}, SortedList(), 0
         self._begin()
 
     def keys(self) -> set[Key]:
@@ -188,21 +194,16 @@ class Order:
             self._shown.remove(self._places[key])
 
     def _sort(self) -> None:
-        """Sort by the value alone, stably, from the order of the keys: rows that are equal cost nothing then.
-
-        To compare whole places would cost the most where nearly all rows are equal, since each comparison goes on to
-        the keys. That the rows are held in the order of their keys makes sorting these again nearly free.
-        """
-        keys = sorted(self._rows)
-        if keys != list(self._rows):
-            self._rows = {key: self._rows[key] for key in keys}
-        values = list(map(self._value, self._rows.values()))
-        if values and isinstance(values[0], tuple):
-            places = [(*value, key) for value, key in zip(values, keys, strict=True)]
+        """Sort by value and key, from the order of the keys: rows that are equal are in order then already."""
+        if self._came > len(self._rows) // _FEW:
+            self._rows = {key: self._rows[key] for key in sorted(self._rows)}
+            self._came = 0
+        value, rows = self._value, self._rows
+        if isinstance(next(map(value, rows.values()), None), tuple):
+            self._places = {key: (*value(row), key) for key, row in rows.items()}
         else:
-            places = list(zip(values, keys, strict=True))
-        self._places = dict(zip(keys, places, strict=True))
-        self._all = SortedList([places[at] for at in sorted(range(len(keys)), key=values.__getitem__)])
+            self._places = {key: (value(row), key) for key, row in rows.items()}
+        self._all = SortedList(self._places.values())
 
     def _begin(self) -> None:
         """Nothing has been tested by now."""
