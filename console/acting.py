@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -19,7 +20,6 @@ from core.errors import CoreUnreachable, Forbidden, InternalError, MaitredError
 from core.protocol import (
     AnyCommand,
     ClearDirty,
-    Core,
     Done,
     MarkDirty,
     Outcome,
@@ -33,6 +33,8 @@ from core.protocol import (
 )
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 REASON = "from the console"
 _PATIENCE_SECONDS = 60.0
@@ -100,7 +102,8 @@ class Acting:
         self.under_way += 1
         self._settled.clear()
         try:
-            outcome = await _execute(core, command)
+            late = "no answer in time: it may still be carried out; the journal will show it"
+            outcome = await _answer(core.execute(command), command, late)
         finally:
             self.under_way -= 1
             if not self.under_way:
@@ -122,32 +125,21 @@ class Acting:
             return Refused(
                 command_id=command.command_id, code=Forbidden.code, message=refusal or "not connected"
             )
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                return await core.preview(command)
-        except MaitredError as error:
-            return Refused(command_id=command.command_id, code=error.code, message=error.message)
-        except TimeoutError:
-            text = "the core did not say in time what would be lost; nothing was done"
-            return Refused(command_id=command.command_id, code=CoreUnreachable.code, message=text)
-        except Exception as error:
-            log.exception("a preview failed")
-            text = f"{type(error).__name__}: {error}"
-            return Refused(command_id=command.command_id, code=InternalError.code, message=text)
+        late = "the core did not say in time what would be lost; nothing was done"
+        return await _answer(core.preview(command), command, late)
 
 
-async def _execute(core: Core, command: AnyCommand) -> Outcome:
-    """What the core answers, in time; anything else is told as a refusal."""
+async def _answer(asked: Awaitable[T], command: AnyCommand, late: str) -> T | Refused:
+    """What a core answers in time. Anything else is told as a refusal: `late` when nothing came."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return await core.execute(command)
+            return await asked
     except MaitredError as error:
         return Refused(command_id=command.command_id, code=error.code, message=error.message)
     except TimeoutError:
-        text = "no answer in time: it may still be carried out; the journal will show it"
-        return Refused(command_id=command.command_id, code=CoreUnreachable.code, message=text)
+        return Refused(command_id=command.command_id, code=CoreUnreachable.code, message=late)
     except Exception as error:
-        log.exception("a command failed")
+        log.exception("%s failed", type(command).__name__)
         text = f"{type(error).__name__}: {error}"
         return Refused(command_id=command.command_id, code=InternalError.code, message=text)
 
