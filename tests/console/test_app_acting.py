@@ -51,6 +51,19 @@ async def asked(console: Opened) -> AskScreen:
     return screen
 
 
+def answers_late(core: FakeCore) -> asyncio.Event:
+    """From now on commands are carried out when the event is set."""
+    answers = asyncio.Event()
+
+    async def late(command: AnyCommand) -> Outcome:
+        await answers.wait()
+        core.executed.append(command)
+        return Done(command_id=command.command_id, count=1, message="done")
+
+    core.execute = late  # type: ignore[method-assign]
+    return answers
+
+
 # ------------------------------------------------------------------------------------- what loses work asks first
 
 
@@ -236,15 +249,8 @@ async def test_a_session_that_is_busy_without_a_turn_is_refused_in_the_words_of_
 
 async def test_one_act_does_not_call_off_the_one_before_it() -> None:
     core = a_house()
-    answers = asyncio.Event()
-
-    async def late(command: AnyCommand) -> Outcome:
-        await answers.wait()
-        core.executed.append(command)
-        return Done(command_id=command.command_id, count=1, message="done")
-
+    answers = answers_late(core)
     async with opened(core) as console:
-        core.execute = late  # type: ignore[method-assign]
         await console.press("3", "down", "E", "down", "E")
         await console.sees("evict api:cid/3: sent …")
         answers.set()
@@ -509,15 +515,8 @@ async def test_a_signal_drains_without_asking_and_a_second_one_cuts_the_drain_sh
 @pytest.mark.parametrize("key", ["q", "ctrl+q"])
 async def test_who_leaves_behind_an_act_leaves_when_it_is_answered_or_at_once(key: str) -> None:
     core = a_house()
-    answers = asyncio.Event()
-
-    async def late(command: AnyCommand) -> Outcome:
-        await answers.wait()
-        core.executed.append(command)
-        return Done(command_id=command.command_id, count=1, message="done")
-
+    answers = answers_late(core)
     async with opened(core, embedded=False) as console:
-        core.execute = late  # type: ignore[method-assign]
         await console.press("3", "down", "E")
         await console.sees("evict api:bob/2: sent …")
         await console.press(key)
