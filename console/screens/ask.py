@@ -46,8 +46,8 @@ class Answer:
 class AskScreen(ClosesOnce[Answer | None], Typed[Answer | None], ModalScreen[Answer | None]):
     """Answers an `Answer` when the operator chose the verb, else None.
 
-    It opens with the key that asks for it, and is told the stake when that is known. A key pressed before the stake
-    can be read is no answer: only Escape is taken.
+    It opens with the key that asks for it, and is told the stake when that is known. Before that it can be left and
+    no more: Escape and Cancel do so, and any other key is no answer.
     """
 
     CSS = """
